@@ -16,6 +16,9 @@ type OpenRequest struct {
 	Destination area.Key // prefecture or below
 	Fields      FieldsInput
 	Urgent      bool // assistance: the person asked urgently
+	// When the person asked for a certificate and when it was issued; nil: not.
+	// They stay at this office, for its own 办证率.
+	CertificateAsked, CertificateIssued *civil.Date
 }
 
 // FieldsInput is what a clerk types; empty members are derived where they can

@@ -38,9 +38,14 @@ type OpenCaseRequest struct {
 	// The person's fields.
 	Fields *Fields `protobuf:"bytes,5,opt,name=fields,proto3" json:"fields,omitempty"`
 	// Assistance: the person asked urgently.
-	Urgent        bool `protobuf:"varint,6,opt,name=urgent,proto3" json:"urgent,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Urgent bool `protobuf:"varint,6,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	// Day on which the person asked for a certificate (婚育证明), "2006-01-02";
+	// empty: did not. Stays at this office.
+	CertificateAskedOn string `protobuf:"bytes,7,opt,name=certificate_asked_on,json=certificateAskedOn,proto3" json:"certificate_asked_on,omitempty"`
+	// Day on which it was issued; empty: not yet. Stays at this office.
+	CertificateIssuedOn string `protobuf:"bytes,8,opt,name=certificate_issued_on,json=certificateIssuedOn,proto3" json:"certificate_issued_on,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *OpenCaseRequest) Reset() {
@@ -113,6 +118,20 @@ func (x *OpenCaseRequest) GetUrgent() bool {
 		return x.Urgent
 	}
 	return false
+}
+
+func (x *OpenCaseRequest) GetCertificateAskedOn() string {
+	if x != nil {
+		return x.CertificateAskedOn
+	}
+	return ""
+}
+
+func (x *OpenCaseRequest) GetCertificateIssuedOn() string {
+	if x != nil {
+		return x.CertificateIssuedOn
+	}
+	return ""
 }
 
 // OpenCaseResponse answers OpenCase.
@@ -2355,7 +2374,7 @@ var File_yipan_cases_v1_case_service_proto protoreflect.FileDescriptor
 
 const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\n" +
-	"!yipan/cases/v1/case_service.proto\x12\x0eyipan.cases.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19yipan/cases/v1/case.proto\"\xdc\x01\n" +
+	"!yipan/cases/v1/case_service.proto\x12\x0eyipan.cases.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19yipan/cases/v1/case.proto\"\xc2\x02\n" +
 	"\x0fOpenCaseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12(\n" +
@@ -2363,7 +2382,9 @@ const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\x06origin\x18\x03 \x01(\tR\x06origin\x12 \n" +
 	"\vdestination\x18\x04 \x01(\tR\vdestination\x12.\n" +
 	"\x06fields\x18\x05 \x01(\v2\x16.yipan.cases.v1.FieldsR\x06fields\x12\x16\n" +
-	"\x06urgent\x18\x06 \x01(\bR\x06urgent\"X\n" +
+	"\x06urgent\x18\x06 \x01(\bR\x06urgent\x120\n" +
+	"\x14certificate_asked_on\x18\a \x01(\tR\x12certificateAskedOn\x122\n" +
+	"\x15certificate_issued_on\x18\b \x01(\tR\x13certificateIssuedOn\"X\n" +
 	"\x10OpenCaseResponse\x12(\n" +
 	"\x04case\x18\x01 \x01(\v2\x14.yipan.cases.v1.CaseR\x04case\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"T\n" +

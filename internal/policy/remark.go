@@ -1,0 +1,36 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Remarks returns what somebody who checks a right policy should still know,
+// in Chinese: an older calendar, years whose working days are provisional.
+func (p *Policy) Remarks() []string {
+	c, err := CalendarByNo(p.Calendar)
+	if err != nil || c.plain {
+		return nil
+	}
+	var out []string
+	if c.no < NewestCalendar {
+		out = append(out, fmt.Sprintf("日历 %s 不是最新的，最新的是 %s", c.id, NewestCalendar))
+	}
+	last := p.From.Year
+	if !p.To.IsZero() {
+		last = p.To.AddDays(-1).Year
+	}
+	for _, r := range p.Rounds {
+		last = max(last, r.To.AddDays(-1).Year)
+	}
+	var years []string
+	for y := p.From.Year; y <= last; y++ {
+		if c.Year(y).Provisional {
+			years = append(years, fmt.Sprintf("%d", y))
+		}
+	}
+	if len(years) > 0 {
+		out = append(out, fmt.Sprintf("日历 %s 没有 %s 年的放假通知，这些年份的工作日是暂定的", c.id, strings.Join(years, "、")))
+	}
+	return out
+}

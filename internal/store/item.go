@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"yipan/internal/area"
+	"yipan/internal/cases"
+)
+
+// Leg is the row that locks a case and keeps the key of its bodies.
+type Leg struct {
+	Case    cases.CaseID
+	X, Y    area.Key
+	BodyKey []byte // wrapped; nil: erased
+}
+
+const insertLegs = `INSERT INTO leg (case_id, x, y, body_key)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[]) u ON CONFLICT DO NOTHING`
+
+// InsertLegs adds legs, which must come sorted by case id: that is the one
+// order in which cases are locked. Those that exist stay as they are.
+func (tx *Tx) InsertLegs(ctx context.Context, legs []Leg) error {
+	n := len(legs)
+	ids, xs, ys, keys := make([][16]byte, n), make([]int64, n), make([]int64, n), make([][]byte, n)
+	for i, l := range legs {
+		ids[i], xs[i], ys[i], keys[i] = l.Case, int64(l.X), int64(l.Y), l.BodyKey
+	}
+	_, err := tx.Exec(ctx, insertLegs, ids, xs, ys, keys)
+	return err
+}
+
+const lockLegs = `SELECT case_id, x, y, body_key FROM leg WHERE case_id = ANY($1) ORDER BY case_id FOR UPDATE`
+
+// LockLegs locks cases in order of their ids and returns their legs. Missing
+// ones, and those the role may not see, are not in the result.
+func (tx *Tx) LockLegs(ctx context.Context, ids []cases.CaseID) (map[cases.CaseID]Leg, error) {
+	return tx.legs(ctx, lockLegs, ids)
+}
+
+const readLegs = `SELECT case_id, x, y, body_key FROM leg WHERE case_id = ANY($1)`
+
+// ReadLegs is LockLegs without the lock.
+func (tx *Tx) ReadLegs(ctx context.Context, ids []cases.CaseID) (map[cases.CaseID]Leg, error) {
+	return tx.legs(ctx, readLegs, ids)
+}
+
+func (tx *Tx) legs(ctx context.Context, sql string, ids []cases.CaseID) (map[cases.CaseID]Leg, error) {
+	rows, err := tx.Query(ctx, sql, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[cases.CaseID]Leg, len(ids))
+	var l Leg
+	_, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&l.Case), (*int64)(&l.X), (*int64)(&l.Y), &l.BodyKey}, func() error {
+		out[l.Case] = l
+		l.BodyKey = nil
+		return nil
+	})
+	return out, err
+}
+
+const eraseLegs = `UPDATE leg SET body_key = NULL WHERE case_id = ANY($1)`
+
+// EraseLegs destroys the keys of all bodies of the cases held here.
+func (tx *Tx) EraseLegs(ctx context.Context, ids []cases.CaseID) error {
+	_, err := tx.Exec(ctx, eraseLegs, uuids(ids))
+	return err
+}
+
+// StoredItem is an item as a row.
+type StoredItem struct {
+	ID         cases.ItemID
+	Case       cases.CaseID // zero: a receipt
+	Kind       cases.ItemKind
+	Author     cases.NodeID
+	MinVersion uint32
+	RecordedAt time.Time
+	Head       []byte
+	Body       []byte // encrypted nonce ‖ body (receipts: in clear); nil: erased
+	BodyHash   []byte // SHA-256(nonce ‖ body), only where erased
+}
+
+const insertItems = `INSERT INTO item (id, case_id, kind, author, min_version, recorded_at, head, body, body_hash)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::smallint[], $6::timestamptz[], $7::bytea[], $8::bytea[], $9::bytea[]) u`
+
+// InsertItems stores items that are not held yet: a repeated id is an error.
+func (tx *Tx) InsertItems(ctx context.Context, items []StoredItem) error {
+	if len(items) == 0 {
+		return nil
+	}
+	n := len(items)
+	ids, cs, kinds, authors := make([][16]byte, n), make([]*[16]byte, n), make([]int16, n), make([]int64, n)
+	vers, at, heads, bodies, hashes := make([]int16, n), make([]time.Time, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	for i := range items {
+		it := &items[i]
+		ids[i], cs[i], kinds[i], authors[i] = it.ID, null16(it.Case), int16(it.Kind), int64(it.Author)
+		vers[i], at[i], heads[i], bodies[i], hashes[i] = int16(it.MinVersion), it.RecordedAt, it.Head, it.Body, it.BodyHash
+	}
+	_, err := tx.Exec(ctx, insertItems, ids, cs, kinds, authors, vers, at, heads, bodies, hashes)
+	return err
+}
+
+const haveItems = `SELECT id FROM item WHERE id = ANY($1)`
+
+// HaveItems returns those of ids that are held.
+func (tx *Tx) HaveItems(ctx context.Context, ids []cases.ItemID) (map[cases.ItemID]bool, error) {
+	rows, err := tx.Query(ctx, haveItems, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[cases.ItemID]bool, len(ids))
+	var id [16]byte
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error { out[id] = true; return nil })
+	return out, err
+}
+
+const selectItems = `SELECT id, case_id, kind, author, min_version, recorded_at, head, body, body_hash FROM item WHERE id = ANY($1)`
+
+// Items reads items with their bodies, in no order.
+func (tx *Tx) Items(ctx context.Context, ids []cases.ItemID) ([]StoredItem, error) {
+	rows, err := tx.Query(ctx, selectItems, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (StoredItem, error) {
+		var it StoredItem
+		var c *[16]byte
+		var kind, ver int16
+		err := r.Scan((*[16]byte)(&it.ID), &c, &kind, (*int64)(&it.Author), &ver, &it.RecordedAt, &it.Head, &it.Body, &it.BodyHash)
+		it.Case, it.Kind, it.MinVersion = or16[cases.CaseID](c), cases.ItemKind(kind), uint32(ver)
+		return it, err
+	})
+}
+
+// CaseItem is an item of a case with its verdict: all that the fold needs.
+type CaseItem struct {
+	ID     cases.ItemID
+	Head   []byte
+	Erased bool
+	Held   time.Time // of the deciding receipt; zero: none
+	Reason cases.Reject
+	Stored time.Time
+}
+
+// The deciding receipt is the smallest (held_at, id) not written by the item's
+// author (rule 14); cover's primary key finds them.
+const caseItems = `SELECT i.case_id, i.id, i.head, i.body IS NULL, c.held_at, coalesce(c.reason, 0), i.stored_at
+FROM item i LEFT JOIN LATERAL (
+    SELECT held_at, reason FROM cover WHERE item = i.id AND author <> i.author ORDER BY held_at, receipt LIMIT 1
+) c ON true
+WHERE i.case_id = ANY($1)`
+
+// CaseItems reads the items of cases, heads only.
+func (tx *Tx) CaseItems(ctx context.Context, ids []cases.CaseID) (map[cases.CaseID][]CaseItem, error) {
+	rows, err := tx.Query(ctx, caseItems, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[cases.CaseID][]CaseItem, len(ids))
+	var id [16]byte
+	var it CaseItem
+	var held *time.Time
+	var reason int16
+	_, err = pgx.ForEachRow(rows, []any{&id, (*[16]byte)(&it.ID), &it.Head, &it.Erased, &held, &reason, &it.Stored}, func() error {
+		it.Held, it.Reason = orZero(held), cases.Reject(reason)
+		out[id] = append(out[id], it)
+		it.Head, held = nil, nil
+		return nil
+	})
+	return out, err
+}
+
+const casesOfItems = `SELECT DISTINCT case_id FROM item WHERE id = ANY($1) AND case_id IS NOT NULL`
+
+// CasesOfItems returns the cases that items belong to.
+func (tx *Tx) CasesOfItems(ctx context.Context, ids []cases.ItemID) ([]cases.CaseID, error) {
+	rows, err := tx.Query(ctx, casesOfItems, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c cases.CaseID, err error) {
+		err = r.Scan((*[16]byte)(&c))
+		return c, err
+	})
+}
+
+const eraseBodies = `UPDATE item SET body = NULL, body_hash = u.hash
+FROM unnest($1::uuid[], $2::bytea[]) u(id, hash) WHERE item.id = u.id AND item.body IS NOT NULL`
+
+// EraseBodies drops nonce and body of items and keeps their heads; hashes keep
+// the ids provable (rule 25).
+func (tx *Tx) EraseBodies(ctx context.Context, ids []cases.ItemID, hashes [][]byte) error {
+	_, err := tx.Exec(ctx, eraseBodies, uuids(ids), hashes)
+	return err
+}
+
+// Cover says that a receipt covers an item.
+type Cover struct {
+	Item    cases.ItemID
+	Receipt cases.ItemID
+	Author  cases.NodeID
+	HeldAt  time.Time
+	Reason  cases.Reject
+}
+
+const insertCovers = `INSERT INTO cover (item, receipt, author, held_at, reason)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::smallint[]) u ON CONFLICT DO NOTHING`
+
+// InsertCovers indexes what receipts cover.
+func (tx *Tx) InsertCovers(ctx context.Context, cs []Cover) error {
+	if len(cs) == 0 {
+		return nil
+	}
+	n := len(cs)
+	items, receipts, authors, at, reasons := make([][16]byte, n), make([][16]byte, n), make([]int64, n), make([]time.Time, n), make([]int16, n)
+	for i, c := range cs {
+		items[i], receipts[i], authors[i], at[i], reasons[i] = c.Item, c.Receipt, int64(c.Author), c.HeldAt, int16(c.Reason)
+	}
+	_, err := tx.Exec(ctx, insertCovers, items, receipts, authors, at, reasons)
+	return err
+}
+
+const coversOf = `SELECT item, receipt, author, held_at, reason FROM cover WHERE item = ANY($1)`
+
+// CoversOf returns the covers of items, in no order.
+func (tx *Tx) CoversOf(ctx context.Context, ids []cases.ItemID) ([]Cover, error) {
+	rows, err := tx.Query(ctx, coversOf, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c Cover, err error) {
+		var reason int16
+		err = r.Scan((*[16]byte)(&c.Item), (*[16]byte)(&c.Receipt), (*int64)(&c.Author), &c.HeldAt, &reason)
+		c.Reason = cases.Reject(reason)
+		return c, err
+	})
+}

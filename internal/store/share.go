@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"yipan/internal/cases"
+	"yipan/internal/civil"
+)
+
+// Share is what this node believes about an item and a peer (rule 10).
+type Share struct {
+	Peer       cases.NodeID
+	Item       cases.ItemID
+	Pair       uint64
+	Kind       cases.ItemKind
+	MinVersion uint32
+	RecordedAt time.Time
+	Settled    bool
+}
+
+// Day is the Shanghai day by which digests split.
+func (s *Share) Day() int { return civil.In(s.RecordedAt).Days() }
+
+const insertShares = `INSERT INTO share (peer, item, day, pair, hash, settled, urgent, kind, min_version, recorded_at)
+SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[], $8::smallint[], $9::smallint[], $10::timestamptz[]) u`
+
+// The exchange may meet rows that stand: a row that is settled stays so, and
+// giving an item settles a pending one.
+const mergeShares = insertShares + ` ON CONFLICT (peer, item) DO UPDATE SET settled = true WHERE excluded.settled AND NOT share.settled`
+
+// AddShares writes rows of items that were written just now in this
+// transaction, none of which can stand yet.
+func (tx *Tx) AddShares(ctx context.Context, s []Share) error { return tx.shares(ctx, insertShares, s) }
+
+// MergeShares writes rows beside those that stand; only the exchange can.
+func (tx *Tx) MergeShares(ctx context.Context, s []Share) error {
+	if err := tx.shares(ctx, mergeShares, s); err != nil {
+		return err
+	}
+	var settled []Share
+	for i := range s {
+		if s[i].Settled {
+			settled = append(settled, s[i])
+		}
+	}
+	return tx.dropDigests(ctx, settled)
+}
+
+func (tx *Tx) shares(ctx context.Context, sql string, s []Share) error {
+	if len(s) == 0 {
+		return nil
+	}
+	n := len(s)
+	peers, items, days, pairs, hashes := make([]int64, n), make([][16]byte, n), make([]int32, n), make([]int64, n), make([]int64, n)
+	settled, urgent, kinds, vers, at := make([]bool, n), make([]bool, n), make([]int16, n), make([]int16, n), make([]time.Time, n)
+	for i := range s {
+		r := &s[i]
+		peers[i], items[i], days[i], pairs[i], hashes[i] = int64(r.Peer), r.Item, int32(r.Day()), int64(r.Pair), int64(r.Item.Hash64())
+		settled[i], urgent[i], kinds[i], vers[i], at[i] = r.Settled, r.Kind == cases.Receipt, int16(r.Kind), int16(r.MinVersion), r.RecordedAt
+	}
+	_, err := tx.Exec(ctx, sql, peers, items, days, pairs, hashes, settled, urgent, kinds, vers, at)
+	return err
+}
+
+// Claimed is an item that is to be sent now.
+type Claimed struct {
+	Item       cases.ItemID
+	Kind       cases.ItemKind
+	Attempts   int // with this one, from 1
+	RecordedAt time.Time
+}
+
+// Receipts come first, from their own range of share_due; FEEDBACK (kind 8)
+// only where $4 allows. Skipping locked rows lets replicas share the work. The
+// next try is 15 s after the first, then doubles up to an hour, with a jitter
+// of a quarter.
+const claim = `WITH urgent AS (
+    SELECT item FROM share WHERE peer = $1 AND NOT settled AND urgent AND next_try <= now() AND min_version <= $3
+    ORDER BY next_try LIMIT $2 FOR UPDATE SKIP LOCKED
+), rest AS (
+    SELECT item FROM share WHERE peer = $1 AND NOT settled AND NOT urgent AND next_try <= now() AND min_version <= $3 AND ($4 OR kind <> 8)
+    ORDER BY next_try LIMIT $2 FOR UPDATE SKIP LOCKED
+), due AS (SELECT item FROM urgent UNION ALL SELECT item FROM rest LIMIT $2)
+UPDATE share s SET attempts = least(attempts + 1, 100), settled = s.urgent,
+    next_try = now() + least(interval '1 hour', interval '15 seconds' * power(2, least(attempts, 12))) * (0.875 + random() / 4)
+FROM due WHERE s.peer = $1 AND s.item = due.item
+RETURNING s.item, s.kind, s.attempts, s.recorded_at`
+
+// Claim takes up to limit rows that are due for peer and sets their next try.
+// Receipts among them are settled by that (rule 14). feedback says whether
+// FEEDBACK may leave (rule 26).
+func (tx *Tx) Claim(ctx context.Context, peer cases.NodeID, limit int, speaks uint32, feedback bool) ([]Claimed, error) {
+	rows, err := tx.Query(ctx, claim, int64(peer), limit, int16(min(speaks, 1<<14)), feedback)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c Claimed, err error) {
+		var kind int16
+		err = r.Scan((*[16]byte)(&c.Item), &kind, &c.Attempts, &c.RecordedAt)
+		c.Kind = cases.ItemKind(kind)
+		return c, err
+	})
+}
+
+const unclaim = `UPDATE share SET next_try = now(), attempts = greatest(attempts - 1, 0) WHERE peer = $1 AND item = ANY($2) AND NOT settled`
+
+// Unclaim makes rows due at once that were claimed and then not sent.
+func (tx *Tx) Unclaim(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) error {
+	_, err := tx.Exec(ctx, unclaim, int64(peer), uuids(ids))
+	return err
+}
+
+const settle = `UPDATE share SET settled = true WHERE peer = $1 AND item = ANY($2) AND NOT settled RETURNING item, recorded_at`
+
+// Settle marks rows as held by the peer and returns those that were pending.
+func (tx *Tx) Settle(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) ([]cases.ItemID, error) {
+	rows, err := tx.Query(ctx, settle, int64(peer), uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	var done []Share
+	s := Share{Peer: peer}
+	if _, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&s.Item), &s.RecordedAt}, func() error { done = append(done, s); return nil }); err != nil {
+		return nil, err
+	}
+	out := make([]cases.ItemID, len(done))
+	for i := range done {
+		out[i] = done[i].Item
+	}
+	return out, tx.dropDigests(ctx, done)
+}
+
+const unsettle = `UPDATE share SET settled = false, next_try = now(), attempts = 0 WHERE peer = $1 AND item = ANY($2) AND settled RETURNING item, recorded_at`
+const forgetShares = `DELETE FROM share WHERE peer = $1 AND item = ANY($2) RETURNING item, recorded_at`
+
+// Unsettle owes items to the peer again (rule 18, ii).
+func (tx *Tx) Unsettle(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) (int, error) {
+	return tx.changeShares(ctx, unsettle, peer, ids)
+}
+
+// ForgetShares deletes rows of a peer that is no longer a home.
+func (tx *Tx) ForgetShares(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) (int, error) {
+	return tx.changeShares(ctx, forgetShares, peer, ids)
+}
+
+func (tx *Tx) changeShares(ctx context.Context, sql string, peer cases.NodeID, ids []cases.ItemID) (int, error) {
+	rows, err := tx.Query(ctx, sql, int64(peer), uuids(ids))
+	if err != nil {
+		return 0, err
+	}
+	var done []Share
+	s := Share{Peer: peer}
+	if _, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&s.Item), &s.RecordedAt}, func() error { done = append(done, s); return nil }); err != nil {
+		return 0, err
+	}
+	return len(done), tx.dropDigests(ctx, done)
+}
+
+
+// The distinct peers are few and share_due is partial, so walking it with a
+// loose scan costs one probe a peer.
+const pendingPeers = `WITH RECURSIVE p AS (
+    (SELECT peer FROM share WHERE NOT settled ORDER BY peer LIMIT 1)
+    UNION ALL
+    SELECT (SELECT s.peer FROM share s WHERE NOT s.settled AND s.peer > p.peer ORDER BY s.peer LIMIT 1) FROM p WHERE p.peer IS NOT NULL
+) SELECT peer FROM p WHERE peer IS NOT NULL`
+
+// PendingPeers returns the peers to which something is owed.
+func (tx *Tx) PendingPeers(ctx context.Context) ([]cases.NodeID, error) {
+	rows, err := tx.Query(ctx, pendingPeers)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (n cases.NodeID, err error) {
+		err = r.Scan((*int64)(&n))
+		return n, err
+	})
+}
+
+const retryNow = `UPDATE share SET next_try = now() WHERE NOT settled AND ($1 = 0 OR peer = $1) AND next_try > now() AND kind <> 8`
+
+// RetryNow makes everything owed to peer (0: to all) due at once.
+func (tx *Tx) RetryNow(ctx context.Context, peer cases.NodeID) (int64, error) {
+	t, err := tx.Exec(ctx, retryNow, int64(peer))
+	return t.RowsAffected(), err
+}
+
+// PeerLoad is what is owed to a peer and what is settled with it.
+type PeerLoad struct {
+	Peer         cases.NodeID
+	Pending      int64
+	OldestAt     time.Time // recorded_at of the oldest pending item; zero: none
+	Settled      int64
+	Rejected     int64
+	PendingReady int64 // pending and known to be sent at least once
+}
+
+const peerLoads = `SELECT s.peer, count(*) FILTER (WHERE NOT s.settled AND s.kind <> 10), min(s.recorded_at) FILTER (WHERE NOT s.settled AND s.kind <> 10),
+    count(*) FILTER (WHERE s.settled), count(*) FILTER (WHERE NOT s.settled AND s.attempts > 0)
+FROM share s GROUP BY s.peer ORDER BY s.peer`
+const pendingLoads = `SELECT peer, count(*) FILTER (WHERE kind <> 10), min(recorded_at) FILTER (WHERE kind <> 10), 0::bigint, count(*) FILTER (WHERE attempts > 0)
+FROM share WHERE NOT settled GROUP BY peer ORDER BY peer`
+
+// PeerLoads counts by peer. With settled it reads every share; without, only
+// the pending ones, through the partial index.
+func (tx *Tx) PeerLoads(ctx context.Context, settled bool) ([]PeerLoad, error) {
+	sql := pendingLoads
+	if settled {
+		sql = peerLoads
+	}
+	rows, err := tx.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (p PeerLoad, err error) {
+		var oldest *time.Time
+		err = r.Scan((*int64)(&p.Peer), &p.Pending, &oldest, &p.Settled, &p.PendingReady)
+		p.OldestAt = orZero(oldest)
+		return p, err
+	})
+}
+
+const leastPending = `SELECT min(recorded_at) FROM share WHERE peer = $1 AND NOT settled AND kind <> 10`
+
+// LeastPending returns the least recorded_at still owed to peer; zero: none.
+func (tx *Tx) LeastPending(ctx context.Context, peer cases.NodeID) (time.Time, error) {
+	var t *time.Time
+	err := tx.QueryRow(ctx, leastPending, int64(peer)).Scan(&t)
+	return orZero(t), err
+}

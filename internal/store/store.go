@@ -1,0 +1,293 @@
+// Package store owns all SQL of a node: migrations, transactions, items,
+// shares, sides, persons, accounts and the access log. Statements stand beside
+// the method that uses them. Three roles reach the tables: yipan_app for the
+// desk (row-level security by the caller's offices), yipan_exchange for what
+// peers cause, yipan_counts for figures without persons. It holds ciphertext
+// and never a key; no driver error leaves it, and no detail of one is logged.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"yipan/internal/area"
+	"yipan/internal/fault"
+)
+
+// Role of the database under which a transaction runs.
+type Role string
+
+// The three runtime roles; none owns a table.
+const (
+	App      Role = "yipan_app"
+	Exchange Role = "yipan_exchange"
+	Counts   Role = "yipan_counts"
+)
+
+// Config of a database.
+type Config struct {
+	// URL of a login that owns the database or may create in it: used to
+	// migrate, and to log in where LoginAs is nil.
+	URL string
+	// LoginAs returns the URL for a role that can log in by itself; nil: the
+	// login of URL takes the role on.
+	LoginAs func(Role) string
+	// MaxConns per role, 0: 12.
+	MaxConns int
+}
+
+// DB is one node's database. It is safe for concurrent use.
+type DB struct {
+	app, exchange, counts *pgxpool.Pool
+}
+
+// Open connects. It does not migrate.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	db := &DB{}
+	for _, p := range []struct {
+		role Role
+		pool **pgxpool.Pool
+	}{{App, &db.app}, {Exchange, &db.exchange}, {Counts, &db.counts}} {
+		var err error
+		if *p.pool, err = open(ctx, c, p.role); err != nil {
+			db.Close()
+			return nil, err
+		}
+	}
+	return db, nil
+}
+
+func open(ctx context.Context, c Config, role Role) (*pgxpool.Pool, error) {
+	u := c.URL
+	if c.LoginAs != nil {
+		u = c.LoginAs(role)
+	}
+	pc, err := pgxpool.ParseConfig(u)
+	if err != nil {
+		return nil, fault.Invalid("DATABASE_URL", "database URL does not parse") // the cause may hold a password
+	}
+	pc.MaxConns = int32(max(4, c.MaxConns))
+	if c.MaxConns == 0 {
+		pc.MaxConns = 12
+	}
+	if role == Counts {
+		pc.MaxConns = 4
+	}
+	pc.MinIdleConns = 1
+	if c.LoginAs == nil {
+		pc.ConnConfig.RuntimeParams["role"] = string(role)
+	}
+	pc.ConnConfig.RuntimeParams["application_name"] = "yipan " + string(role)
+	pc.ConnConfig.RuntimeParams["timezone"] = "Asia/Shanghai"
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, translate("open database", err)
+	}
+	return pool, nil
+}
+
+// Close ends all connections.
+func (db *DB) Close() {
+	for _, p := range []*pgxpool.Pool{db.app, db.exchange, db.counts} {
+		if p != nil {
+			p.Close()
+		}
+	}
+}
+
+// Ping checks that the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	return translate("ping database", db.app.Ping(ctx))
+}
+
+// Epoch names the database's present life: it changes when the server starts,
+// and when the database is replaced by a restored one (PROTOCOL rule 26).
+func (db *DB) Epoch(ctx context.Context) (string, error) {
+	var s string
+	err := db.exchange.QueryRow(ctx, `SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || oid FROM pg_database WHERE datname = current_database()`).Scan(&s)
+	return s, translate("read epoch", err)
+}
+
+// Tx is a transaction under one role. It is not safe for concurrent use.
+type Tx struct {
+	pgx.Tx
+	Role Role
+}
+
+// InDesk runs fn in a transaction that sees only offices. An error of fn rolls
+// back. A deadlock or serialization failure runs fn again, at most four times,
+// so fn must have no effects of its own.
+func (db *DB) InDesk(ctx context.Context, offices []area.Key, fn func(*Tx) error) error {
+	return db.in(ctx, db.app, App, offices, fn)
+}
+
+// InExchange runs fn in a transaction of the exchange, whose sides are limited
+// to offices until fn widens them with SetOffices.
+func (db *DB) InExchange(ctx context.Context, offices []area.Key, fn func(*Tx) error) error {
+	return db.in(ctx, db.exchange, Exchange, offices, fn)
+}
+
+// InCounts runs fn in a transaction that sees columns without persons.
+func (db *DB) InCounts(ctx context.Context, offices []area.Key, fn func(*Tx) error) error {
+	return db.in(ctx, db.counts, Counts, offices, fn)
+}
+
+const tries = 5
+
+func (db *DB) in(ctx context.Context, pool *pgxpool.Pool, role Role, offices []area.Key, fn func(*Tx) error) error {
+	var err error
+	for range tries {
+		if err = db.once(ctx, pool, role, offices, fn); !again(err) {
+			break
+		}
+	}
+	return translate("transaction", err)
+}
+
+func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, offices []area.Key, fn func(*Tx) error) error {
+	// One round trip begins the transaction and limits it.
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN; SELECT set_config('yipan.offices', '" + officeArray(offices) + "', true)"})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if err := fn(&Tx{Tx: tx, Role: role}); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// SetOffices limits the rest of the transaction to offices: code uses it to
+// write the other side of a case that lives on the same node, after the desk
+// has authorised the verb.
+func (tx *Tx) SetOffices(ctx context.Context, offices []area.Key) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('yipan.offices', $1, true)`, officeArray(offices))
+	return err
+}
+
+func officeArray(offices []area.Key) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, o := range offices {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatInt(int64(o), 10))
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// again reports whether the same transaction may succeed when run once more.
+func again(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pe.Code == "40001" || pe.Code == "40P01")
+}
+
+// IsCulprit reports whether err says that a value itself is wrong (SQLSTATE
+// class 22 or 23), so that the item that brought it can be found by bisecting.
+func IsCulprit(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(pe.Code, "22") || strings.HasPrefix(pe.Code, "23"))
+}
+
+// IsDuplicate reports whether err is a unique violation.
+func IsDuplicate(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pe.Code == "23505"
+}
+
+// translate turns a driver error into a fault. Only code and constraint are
+// kept: messages and details of PostgreSQL can quote values of a person.
+func translate(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := fault.As(err); ok {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fault.Unavailable("CANCELLED", "%s: cancelled or out of time", op).Zh("操作超时，请稍后重试").Because(ctxErr(err))
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fault.NotFound("NOT_FOUND", "%s: no such row", op).Zh("没有找到，或您无权查看")
+	}
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return fault.Unavailable("DATABASE", "%s: database not reached", op).Zh("数据库暂时无法连接，请稍后重试")
+	}
+	what := fmt.Sprintf("%s: sqlstate %s %s", op, pe.Code, pe.ConstraintName)
+	switch {
+	case pe.Code == "23505":
+		return fault.Conflict("DUPLICATE", "%s", what).Zh("已存在相同的记录")
+	case pe.Code[:2] == "22" || pe.Code[:2] == "23":
+		return fault.Invalid("VALUE", "%s", what).Zh("数据库拒绝了某个值")
+	case pe.Code[:2] == "40", pe.Code[:2] == "53", pe.Code[:2] == "57", pe.Code[:2] == "08", pe.Code[:2] == "58":
+		return fault.Unavailable("DATABASE", "%s", what).Zh("数据库暂时无法处理，请稍后重试")
+	case pe.Code == "42501":
+		return fault.Denied("DATABASE_ROLE", "%s", what).Zh("没有权限")
+	}
+	return fault.Internal("DATABASE", "%s", what)
+}
+
+func ctxErr(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	return context.DeadlineExceeded
+}
+
+// RedactURL returns a database URL without its password.
+func RedactURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "(unreadable)"
+	}
+	return u.Redacted()
+}
+
+func uuids[T ~[16]byte](ids []T) [][16]byte {
+	out := make([][16]byte, len(ids))
+	for i, id := range ids {
+		out[i] = id
+	}
+	return out
+}
+
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+func null16[T ~[16]byte](id T) *[16]byte {
+	if id == (T{}) {
+		return nil
+	}
+	b := [16]byte(id)
+	return &b
+}
+
+func or16[T ~[16]byte](id *[16]byte) T {
+	if id == nil {
+		return T{}
+	}
+	return T(*id)
+}
