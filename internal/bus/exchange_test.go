@@ -216,6 +216,10 @@ func TestReplicasShare(t *testing.T) {
 		cfg.Prefetch, cfg.MaxAckPending = 4, 16
 		pub := dial(t, cfg)
 		a, b := read(t, dial(t, cfg), residence, fromStart), read(t, dial(t, cfg), residence, fromStart)
+		eventually(t, "both wait for messages", func() bool {
+			cons, err := pub.js.Consumer(t.Context(), "EX_52", durableOf(residence))
+			return err == nil && cons.CachedInfo().NumWaiting == 2
+		})
 		const n = 100
 		var fs []*Future
 		for i := range n {

@@ -69,7 +69,7 @@ func (w *draft) apply(r Record) (Event, error) {
 		w.refresh(r.checkpoint)
 		return Event{Kind: Duplicate, Serial: size}, nil
 	default:
-		grown := d.tree.extend(d.tree.shared().grown(leaf))
+		grown := d.tree.extend(d.tree.grown(leaf))
 		if grown.root(grown.size) != r.checkpoint.Root {
 			return Event{}, w.blame(r)
 		}

@@ -46,22 +46,29 @@ func (a *Authority) Directory() *Directory { return a.dir }
 // Leave is what the authority takes upon itself, where a node's signature is
 // missing. The zero value takes nothing.
 type Leave struct {
-	// Keys: replace the node's keys without its previous key's signature, as
-	// after a lost disk.
-	Keys bool
+	// Unsigned: change a live node's entry without its previous key's
+	// signature, as after a lost disk.
+	Unsigned bool
 	// Areas that may be taken from the node that serves them without its
 	// signature.
 	Areas []area.Key
 }
 
 // Admit makes the request's entry and signs it with its checkpoint. It refuses
-// what nodes would skip, and what is Contested beyond leave. Times never run
+// what nodes would skip, and what a node has not signed beyond leave. Times never run
 // backwards: now is raised to the last checkpoint's. Errors: Conflict
 // DIRECTORY_STALE (the claim replaces another entry than the node's current
 // one), Denied DIRECTORY_NO_CONTINUITY, DIRECTORY_AREA_SERVED (On names the
 // area), DIRECTORY_PROOF, DIRECTORY_KEY_TAKEN; Invalid for the rest.
 func (a *Authority) Admit(req Request, now time.Time, leave Leave) (Record, error) {
-	if m, ok := a.dir.Node(req.claim.Node); !leave.Keys && (ok && req.claim.Previous != m.Serial || !ok && req.claim.Previous != 0) {
+	var current uint64
+	m, ok := a.dir.Node(req.claim.Node)
+	if ok {
+		current = m.Serial
+	}
+	// Who left may come back with a request made without the directory.
+	back := ok && m.Removed && req.claim.Previous == 0
+	if req.claim.Previous != current && !back && !leave.Unsigned {
 		return Record{}, fault.Conflict("DIRECTORY_STALE", "directory: claim of node %s replaces entry %d, which is not its current one", req.claim.Node, req.claim.Previous).
 			Zh("节点 %s 的申请所依据的目录记录（第 %d 条）不是其现行记录", req.claim.Node, req.claim.Previous)
 	}
@@ -72,7 +79,7 @@ func (a *Authority) Admit(req Request, now time.Time, leave Leave) (Record, erro
 	switch {
 	case ev.Kind == Skipped:
 		return Record{}, ev.Why
-	case ev.Contested() && !ev.Continued && !ev.Joined && !leave.Keys:
+	case !ev.Continued && !ev.Joined && !leave.Unsigned:
 		return Record{}, fault.Denied("DIRECTORY_NO_CONTINUITY", "directory: claim of node %s changes a live node without its previous key's signature", ev.Node).
 			Zh("节点 %s 的变更没有其原签名密钥的签名", ev.Node)
 	}
@@ -98,7 +105,7 @@ func (a *Authority) Remove(node cases.NodeID, now time.Time) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return a.Admit(req, now, Leave{Keys: true})
+	return a.Admit(req, now, Leave{Unsigned: true})
 }
 
 // Refresh signs a fresh checkpoint alone, so that nodes can tell a quiet

@@ -51,7 +51,7 @@ func ParseCheckpoint(b []byte) (Checkpoint, error) {
 		return bad()
 	}
 	return Checkpoint{
-		Size: body.Size, Root: tlog.Hash(body.Root), Time: time.UnixMilli(body.Time),
+		Size: body.Size, Root: tlog.Hash(body.Root), Time: time.UnixMilli(body.Time).UTC(),
 		raw: bytes.Clone(b), body: m.Body, keyID: seal.KeyID(body.KeyId), signature: m.Signature,
 	}, nil
 }
@@ -96,7 +96,7 @@ func parseEntry(b []byte) (Entry, error) {
 	if err := proto.Unmarshal(b, &m); err != nil {
 		return Entry{}, fault.Invalid("DIRECTORY_ENTRY", "directory: unreadable entry").Because(err)
 	}
-	e := Entry{Serial: m.Serial, Time: time.UnixMilli(m.Time), claim: m.Claim}
+	e := Entry{Serial: m.Serial, Time: time.UnixMilli(m.Time).UTC(), claim: m.Claim}
 	if m.Version != formatVersion {
 		return e, fault.Invalid("DIRECTORY_VERSION", "directory: entry of version %d", m.Version)
 	}

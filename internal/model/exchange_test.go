@@ -105,7 +105,7 @@ func (w *world) statement(nd *node, p int) *letter {
 		if r.body == missing && r.share[p] != unknown && w.mut != nowanted {
 			l.wanted = append(l.wanted, r.it)
 		}
-		if !w.noFB && r.share[p] == pending && w.ofYours(nd, r.it, p) {
+		if !w.noFB && r.share[p] == pending && w.ofYours(nd, r.it, p) && w.owed(nd, r.it, p) {
 			l.sensitive = true
 		}
 	}
@@ -191,6 +191,7 @@ func (w *world) absorb(nd *node, l *letter) *letter {
 	}
 	w.ruleT(nd)
 	w.duties(nd)
+	w.releaseDrafts(nd, nd.id)
 	if l.stmt && w.mut != nostatement {
 		return w.compare(nd, l)
 	}

@@ -14,9 +14,17 @@ const (
 	areas
 )
 
+// profile is the weather of a random run.
+type profile uint8
+
+const (
+	wide   profile = iota // four cases, every verb and fault
+	narrow                // two cases, mostly disclosed; offers, withdrawals and restores crowd together
+)
+
 // randomRun drives four nodes and five areas through a run of verbs and faults,
 // then lets the faults stop and checks everything.
-func randomRun(seed uint64, mut mutant, steps int) *world {
+func randomRun(seed uint64, mut mutant, pf profile, steps int) *world {
 	rnd := rand.New(rand.NewPCG(seed, 11))
 	w := newWorld(4, mut)
 	for range w.n {
@@ -31,11 +39,21 @@ func randomRun(seed uint64, mut mutant, steps int) *world {
 	erasures := seed%2 == 1
 	w.offers = []int{none} // offer rounds count from 1
 	maxR := 1 + rnd.IntN(3)
+	if pf == narrow {
+		w.lossy = seed%2 == 0
+		erasures = seed%8 == 1
+		maxR = 6
+	}
+	w.pf = pf
 	left := [maxNodes]int{}
 	for i := 0; i < steps && len(w.viol) == 0; i++ {
 		w.step++
 		nd := w.n[rnd.IntN(4)]
-		switch x := rnd.IntN(1000); {
+		x := rnd.IntN(1000)
+		if pf == narrow && rnd.IntN(3) == 0 {
+			x = 845 + rnd.IntN(145)
+		}
+		switch {
 		case x < 60:
 			w.doOpen(nd, rnd)
 		case x < 250:
@@ -127,10 +145,14 @@ func (w *world) doOpen(nd *node, rnd *rand.Rand) {
 		}
 	}
 	x, y := own[rnd.IntN(len(own))], rnd.IntN(areas)
-	if x == y || roots >= 4 {
+	most, inflow := 4, rnd.IntN(3) == 0
+	if w.pf == narrow {
+		most, inflow = 2, rnd.IntN(4) > 0
+	}
+	if x == y || roots >= most {
 		return
 	}
-	k := w.newLeg(x, y, rnd.IntN(3) == 0)
+	k := w.newLeg(x, y, inflow)
 	w.author(nd, &item{leg: k, kind: open, side: sideX, round: 1, ver: 1, area: none, body: "f0"})
 }
 

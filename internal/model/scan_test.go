@@ -12,6 +12,7 @@ import (
 var (
 	scanN   = flag.Int("scan", 0, "seeds to scan")
 	scanMut = flag.String("mut", "", "mutant")
+	scanPf  = flag.Int("pf", 0, "")
 	from    = flag.Int("from", 0, "")
 )
 
@@ -35,7 +36,7 @@ func TestScan(t *testing.T) {
 				if s >= int64(*from+*scanN) {
 					return
 				}
-				w := randomRun(uint64(s), mutant(*scanMut), 250)
+				w := randomRun(uint64(s), mutant(*scanMut), profile(*scanPf), 250)
 				mu.Lock()
 				tot.add(w.stats)
 				maxR = max(maxR, w.stats.rounds)

@@ -91,6 +91,7 @@ type world struct {
 	noFB    bool // statements carry no nonces (search without feedback)
 	lossy   bool // the journal may be lost with the database
 	mut     mutant
+	pf      profile
 	viol    []string
 	stats   tally
 	ever    []map[uint64]bool // ghost: what each node ever durably held; nil in the search

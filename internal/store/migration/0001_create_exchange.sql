@@ -118,7 +118,7 @@ CREATE TABLE case_side (
     PRIMARY KEY (case_id, office)
 ) WITH (fillfactor = 80);
 -- Lists in order of due time, and rates of a period.
-CREATE INDEX case_side_due ON case_side (office, due_at, case_id);
+CREATE INDEX case_side_due ON case_side (office, coalesce(due_at, 'infinity'::timestamptz), case_id);
 CREATE INDEX case_side_person ON case_side (person) WHERE person IS NOT NULL;
 
 -- side_round: earlier rounds of a case, for rates.

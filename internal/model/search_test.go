@@ -1,0 +1,72 @@
+package model
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func twoNodes(mut mutant, inflow, noFB bool) *world {
+	w := newWorld(2, mut)
+	w.lamport, w.noFB = true, noFB
+	w.dirs = [][]int{{0, 1}}
+	w.offers = []int{none, 0}
+	k := w.newLeg(0, 1, inflow)
+	for i, nd := range w.n {
+		nd.epoch = 10 * (i + 1)
+	}
+	w.author(w.n[0], &item{leg: k, kind: open, side: sideX, round: 1, ver: 1, area: none, body: "f0"})
+	return w
+}
+
+var searches = []search{
+	{name: "verbs", maxV: 3, depth: 6,
+		start: func(m mutant) *world { return twoNodes(m, false, true) },
+		verb: func(it *item) bool {
+			return it.kind != note && it.kind != assign && (it.kind != answer || it.body != "MISROUTED")
+		}},
+	{name: "assign", maxV: 2, depth: 6,
+		start: func(m mutant) *world { return twoNodes(m, false, true) },
+		verb: func(it *item) bool {
+			return it.kind == assign || it.kind == closing || it.kind == reopen || it.kind == withdraw
+		}},
+	{name: "bodies", maxV: 1, depth: 6, erase: true,
+		start: func(m mutant) *world { return twoNodes(m, false, true) },
+		verb:  func(it *item) bool { return it.kind == correct || it.kind == answer && it.area == none }},
+	{name: "feedback", depth: 6, feedback: true,
+		start: func(m mutant) *world {
+			w := twoNodes(m, true, false)
+			w.quiesce(nil)
+			return w
+		}},
+}
+
+// TestSearch visits every state within the bound. YIPAN_MODEL_DEPTH raises it
+// (the figures of README.md).
+func TestSearch(t *testing.T) {
+	for _, x := range searches {
+		t.Run(x.name, func(t *testing.T) {
+			if s := os.Getenv("YIPAN_MODEL_DEPTH"); s != "" {
+				x.depth = atoi(t, s)
+			}
+			t0 := time.Now()
+			f := x.run()
+			t.Logf("depth %d: %d states, %d transitions, %d closures, %v", x.depth, f.states, f.transitions, f.closures, time.Since(t0).Round(time.Millisecond))
+			if f.violation != "" {
+				t.Fatal(f.violation)
+			}
+			if f.states < 100 {
+				t.Fatalf("only %d states: the search does not move", f.states)
+			}
+		})
+	}
+}
+
+func atoi(t *testing.T, s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,275 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"yipan/internal/area"
+	"yipan/internal/cases"
+	"yipan/internal/civil"
+)
+
+// Person is a row of an office's ledger. Doc, Phone and the indexes are
+// ciphertext and blind; Key is the person's key, wrapped by the node's.
+type Person struct {
+	ID         cases.PersonID
+	Office     area.Key
+	Key        []byte
+	Name       string
+	Sex        uint32
+	Birth      civil.Date
+	DocKind    uint32
+	Doc        []byte
+	DocIndex   []byte // nil: no document
+	Last4      []byte
+	Phone      []byte
+	PhoneIndex []byte
+}
+
+// person_doc is unique per office, so that one office's rows tell nothing
+// about another's.
+const upsertPersons = `INSERT INTO person (id, office, key, name, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::text[], $5::smallint[], $6::date[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[]) u
+ON CONFLICT (office, doc_index) DO NOTHING`
+
+// AddPersons adds people; one whose document the office knows already stays as
+// it is.
+func (tx *Tx) AddPersons(ctx context.Context, ps []Person) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	n := len(ps)
+	ids, offices, keys, names, sexes, births := make([][16]byte, n), make([]int64, n), make([][]byte, n), make([]string, n), make([]int16, n), make([]*time.Time, n)
+	kinds, docs, index, last4, phones, pindex := make([]int16, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	for i := range ps {
+		p := &ps[i]
+		ids[i], offices[i], keys[i], names[i], sexes[i] = p.ID, int64(p.Office), p.Key, p.Name, int16(p.Sex)
+		if !p.Birth.IsZero() {
+			t := p.Birth.UTC()
+			births[i] = &t
+		}
+		kinds[i], docs[i], index[i], last4[i], phones[i], pindex[i] = int16(p.DocKind), p.Doc, p.DocIndex, p.Last4, p.Phone, p.PhoneIndex
+	}
+	_, err := tx.Exec(ctx, upsertPersons, ids, offices, keys, names, sexes, births, kinds, docs, index, last4, phones, pindex)
+	return err
+}
+
+const personsByDoc = `SELECT office, doc_index, id FROM person WHERE office = $1 AND doc_index = ANY($2)`
+
+// PersonIDs finds ids by blind index within one office. It shows nobody, so it
+// is no read of a person.
+func (tx *Tx) PersonIDs(ctx context.Context, office area.Key, index [][]byte) (map[[16]byte]cases.PersonID, error) {
+	rows, err := tx.Query(ctx, personsByDoc, int64(office), index)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[[16]byte]cases.PersonID, len(index))
+	var o int64
+	var ix []byte
+	var id [16]byte
+	_, err = pgx.ForEachRow(rows, []any{&o, &ix, &id}, func() error {
+		if len(ix) == 16 {
+			out[[16]byte(ix)] = id
+		}
+		return nil
+	})
+	return out, err
+}
+
+const personKey = `SELECT key FROM person WHERE id = $1`
+
+// PersonKey returns the wrapped key of a person; nil: erased.
+func (tx *Tx) PersonKey(ctx context.Context, id cases.PersonID) (key []byte, err error) {
+	err = tx.QueryRow(ctx, personKey, [16]byte(id)).Scan(&key)
+	return key, err
+}
+
+const personKeys = `SELECT id, key FROM person WHERE id = ANY($1)`
+
+// PersonKeys returns the wrapped keys of people; erased ones are missing.
+func (tx *Tx) PersonKeys(ctx context.Context, ids []cases.PersonID) (map[cases.PersonID][]byte, error) {
+	rows, err := tx.Query(ctx, personKeys, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[cases.PersonID][]byte, len(ids))
+	var id [16]byte
+	var key []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &key}, func() error {
+		if key != nil {
+			out[id] = key
+		}
+		key = nil
+		return nil
+	})
+	return out, err
+}
+
+const erasePerson = `UPDATE person SET key = NULL, name = '', sex = 0, birth = NULL, doc = NULL, doc_index = NULL, last4 = NULL, phone = NULL, phone_index = NULL, erased_at = now() WHERE id = $1`
+
+// ErasePerson destroys a person's key and blanks the plain columns (D10).
+func (tx *Tx) ErasePerson(ctx context.Context, id cases.PersonID) error {
+	_, err := tx.Exec(ctx, erasePerson, [16]byte(id))
+	return err
+}
+
+// ConsentRow is a consent as stored: Sealed is everything about it.
+type ConsentRow struct {
+	ID     cases.ConsentID
+	Office area.Key
+	Person cases.PersonID
+	Sealed []byte
+}
+
+const insertConsent = `INSERT INTO consent (id, office, person, sealed) VALUES ($1, $2, $3, $4)`
+
+// AddConsent records one consent of one person. There is no bulk form (D12).
+func (tx *Tx) AddConsent(ctx context.Context, c ConsentRow) error {
+	_, err := tx.Exec(ctx, insertConsent, [16]byte(c.ID), int64(c.Office), [16]byte(c.Person), c.Sealed)
+	return err
+}
+
+const updateConsent = `UPDATE consent SET sealed = $2 WHERE id = $1`
+
+// PutConsent rewrites a consent, which LockConsents has locked.
+func (tx *Tx) PutConsent(ctx context.Context, id cases.ConsentID, sealed []byte) error {
+	_, err := tx.Exec(ctx, updateConsent, [16]byte(id), sealed)
+	return err
+}
+
+const shareConsents = `SELECT id, office, person, sealed FROM consent WHERE id = ANY($1) ORDER BY id FOR SHARE`
+const lockConsents = `SELECT id, office, person, sealed FROM consent WHERE id = ANY($1) ORDER BY id FOR UPDATE`
+const consentsOfPerson = `SELECT id, office, person, sealed FROM consent WHERE person = $1 ORDER BY recorded_at DESC, id`
+
+// ShareConsents reads consents and keeps them from being withdrawn until the
+// transaction ends: what relies on them commits before or sees the withdrawal.
+func (tx *Tx) ShareConsents(ctx context.Context, ids []cases.ConsentID) (map[cases.ConsentID]ConsentRow, error) {
+	return tx.consents(ctx, shareConsents, uuids(ids))
+}
+
+// LockConsents reads consents for a withdrawal.
+func (tx *Tx) LockConsents(ctx context.Context, ids []cases.ConsentID) (map[cases.ConsentID]ConsentRow, error) {
+	return tx.consents(ctx, lockConsents, uuids(ids))
+}
+
+// ConsentsOf reads the consents of one person, newest first.
+func (tx *Tx) ConsentsOf(ctx context.Context, p cases.PersonID) ([]ConsentRow, error) {
+	rows, err := tx.Query(ctx, consentsOfPerson, [16]byte(p))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanConsent)
+}
+
+func (tx *Tx) consents(ctx context.Context, sql string, arg any) (map[cases.ConsentID]ConsentRow, error) {
+	rows, err := tx.Query(ctx, sql, arg)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, scanConsent)
+	out := make(map[cases.ConsentID]ConsentRow, len(list))
+	for _, c := range list {
+		out[c.ID] = c
+	}
+	return out, err
+}
+
+func scanConsent(r pgx.CollectableRow) (c ConsentRow, err error) {
+	err = r.Scan((*[16]byte)(&c.ID), (*int64)(&c.Office), (*[16]byte)(&c.Person), &c.Sealed)
+	return c, err
+}
+
+const casesOfPerson = `SELECT ` + sideColumns + ` FROM case_side WHERE person = $1`
+
+// SidesOfPerson returns the cases that are about a person of the office.
+func (tx *Tx) SidesOfPerson(ctx context.Context, p cases.PersonID) ([]Side, error) {
+	rows, err := tx.Query(ctx, casesOfPerson, [16]byte(p))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanSide)
+}
+
+// Offer is one offer of a round; Sealed is all about it but that it is closed.
+type Offer struct {
+	Case   cases.CaseID
+	Office area.Key
+	Round  uint32
+	Person cases.PersonID
+	Sealed []byte
+}
+
+const putOffer = `INSERT INTO offer (case_id, office, round, person, closed, sealed) VALUES ($1, $2, $3, $4, true, $5)
+ON CONFLICT (case_id, office, round) DO UPDATE SET person = excluded.person, sealed = excluded.sealed`
+
+// PutOffer records an offer; recording it again before the round's end
+// replaces it.
+func (tx *Tx) PutOffer(ctx context.Context, o Offer) error {
+	_, err := tx.Exec(ctx, putOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), [16]byte(o.Person), o.Sealed)
+	return err
+}
+
+const offersOfRound = `SELECT o.case_id, o.office, o.round, o.person, o.sealed FROM offer o
+WHERE o.round = $1 AND NOT EXISTS (SELECT 1 FROM item i WHERE i.case_id = o.case_id AND i.kind = 8 AND i.author = $2 AND i.recorded_at = $3)
+LIMIT $4`
+
+// OffersWithoutFeedback returns offers of a round for which no FEEDBACK stands
+// that was recorded at the round's instant.
+func (tx *Tx) OffersWithoutFeedback(ctx context.Context, round uint32, author cases.NodeID, instant time.Time, limit int) ([]Offer, error) {
+	rows, err := tx.Query(ctx, offersOfRound, int32(round), int64(author), instant, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanOffer)
+}
+
+const offersOfCases = `SELECT case_id, office, round, person, sealed FROM offer WHERE case_id = ANY($1)`
+
+// OffersOf returns the offers on cases.
+func (tx *Tx) OffersOf(ctx context.Context, ids []cases.CaseID) ([]Offer, error) {
+	rows, err := tx.Query(ctx, offersOfCases, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanOffer)
+}
+
+func scanOffer(r pgx.CollectableRow) (o Offer, err error) {
+	var round int32
+	err = r.Scan((*[16]byte)(&o.Case), (*int64)(&o.Office), &round, (*[16]byte)(&o.Person), &o.Sealed)
+	o.Round = uint32(round)
+	return o, err
+}
+
+// Certificate is one request for a 婚育证明 at the origin.
+type Certificate struct {
+	ID       [16]byte
+	Office   area.Key
+	Person   cases.PersonID
+	AskedOn  civil.Date
+	IssuedOn civil.Date // zero: not yet
+}
+
+const addCertificates = `INSERT INTO certificate (id, office, person, asked_on, issued_on)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::date[], $5::date[]) u ON CONFLICT (office, person, asked_on) DO NOTHING`
+
+// AddCertificates records requests for certificates; repeating one does
+// nothing.
+func (tx *Tx) AddCertificates(ctx context.Context, cs []Certificate) error {
+	if len(cs) == 0 {
+		return nil
+	}
+	n := len(cs)
+	ids, offices, persons, asked, issued := make([][16]byte, n), make([]int64, n), make([][16]byte, n), make([]time.Time, n), make([]*time.Time, n)
+	for i, c := range cs {
+		ids[i], offices[i], persons[i], asked[i] = c.ID, int64(c.Office), c.Person, c.AskedOn.UTC()
+		if !c.IssuedOn.IsZero() {
+			t := c.IssuedOn.UTC()
+			issued[i] = &t
+		}
+	}
+	_, err := tx.Exec(ctx, addCertificates, ids, offices, persons, asked, issued)
+	return err
+}

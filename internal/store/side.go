@@ -1,0 +1,261 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"yipan/internal/area"
+	"yipan/internal/cases"
+)
+
+// Flags of a side.
+const (
+	FlagDisputed    = 1 << 0
+	FlagOlderFields = 1 << 1
+	FlagCrossed     = 1 << 2
+	FlagByParent    = 1 << 3
+	FlagUrgent      = 1 << 4
+)
+
+// Side is what one office sees of a case: the projection of its fold.
+type Side struct {
+	Case        cases.CaseID
+	Office      area.Key
+	Side        cases.Side
+	Kind        cases.Kind
+	X, Y        area.Key
+	Status      cases.Status
+	Waiting     uint8
+	Round       uint32
+	OpenedAt    time.Time
+	RoundAt     time.Time
+	DeliveredAt time.Time
+	DueAt       time.Time
+	AnsweredAt  time.Time
+	AnswerHeld  time.Time
+	WithdrawnAt time.Time
+	ClosedAt    time.Time
+	Reroute     area.Key
+	ReroutedAt  time.Time
+	Assigned    area.Key
+	AssignedAt  time.Time
+	Version     uint64
+	Flags       int16
+	Parent      cases.CaseID
+	Hops        uint32
+
+	// Private to the office; not written by PutSides on an existing row.
+	Person   cases.PersonID
+	ReqHash  int64
+	Rev      int32
+	Private  []byte
+	ErasedAt time.Time
+}
+
+const insertSides = `INSERT INTO case_side (case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at,
+    due_at, answered_at, answer_held, withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[],
+    $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
+    $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::timestamptz[], $20::bigint[], $21::timestamptz[], $22::bigint[],
+    $23::smallint[], $24::uuid[], $25::smallint[], $26::uuid[], $27::bigint[]) u`
+
+const putSides = insertSides + ` ON CONFLICT (case_id, office) DO UPDATE SET
+    status = excluded.status, waiting = excluded.waiting, round = excluded.round, opened_at = excluded.opened_at, round_at = excluded.round_at,
+    delivered_at = excluded.delivered_at, due_at = excluded.due_at, answered_at = excluded.answered_at, answer_held = excluded.answer_held,
+    withdrawn_at = excluded.withdrawn_at, closed_at = excluded.closed_at, reroute = excluded.reroute, rerouted_at = excluded.rerouted_at,
+    assigned = excluded.assigned, assigned_at = excluded.assigned_at, version = excluded.version, flags = excluded.flags,
+    kind = excluded.kind, parent = excluded.parent, hops = excluded.hops, changed_at = now()`
+
+// InsertSides adds sides of cases that are new here; a side that stands is an
+// error (IsDuplicate).
+func (tx *Tx) InsertSides(ctx context.Context, s []Side) error { return tx.sides(ctx, insertSides, s) }
+
+// PutSides writes projections; private facts of rows that stand are kept.
+func (tx *Tx) PutSides(ctx context.Context, s []Side) error { return tx.sides(ctx, putSides, s) }
+
+func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
+	if len(s) == 0 {
+		return nil
+	}
+	n := len(s)
+	ids, offices, sides, kinds := make([][16]byte, n), make([]int64, n), make([]int16, n), make([]int16, n)
+	xs, ys, status, waiting, rounds := make([]int64, n), make([]int64, n), make([]int16, n), make([]int16, n), make([]int32, n)
+	opened, roundAt := make([]time.Time, n), make([]time.Time, n)
+	times := make([][]*time.Time, 8)
+	for i := range times {
+		times[i] = make([]*time.Time, n)
+	}
+	reroutes, assigned, versions, flags := make([]int64, n), make([]int64, n), make([]int64, n), make([]int16, n)
+	parents, hops, persons, hashes := make([]*[16]byte, n), make([]int16, n), make([]*[16]byte, n), make([]int64, n)
+	for i := range s {
+		r := &s[i]
+		ids[i], offices[i], sides[i], kinds[i] = r.Case, int64(r.Office), int16(r.Side), int16(r.Kind)
+		xs[i], ys[i], status[i], waiting[i], rounds[i] = int64(r.X), int64(r.Y), int16(r.Status), int16(r.Waiting), int32(r.Round)
+		opened[i], roundAt[i] = r.OpenedAt, r.RoundAt
+		for j, t := range []time.Time{r.DeliveredAt, r.DueAt, r.AnsweredAt, r.AnswerHeld, r.WithdrawnAt, r.ClosedAt, r.ReroutedAt, r.AssignedAt} {
+			times[j][i] = nullTime(t)
+		}
+		reroutes[i], assigned[i], versions[i], flags[i] = int64(r.Reroute), int64(r.Assigned), int64(r.Version), r.Flags
+		parents[i], hops[i], persons[i], hashes[i] = null16(r.Parent), int16(min(r.Hops, 100)), null16(r.Person), r.ReqHash
+	}
+	_, err := tx.Exec(ctx, sql, ids, offices, sides, kinds, xs, ys, status, waiting, rounds, opened, roundAt,
+		times[0], times[1], times[2], times[3], times[4], times[5], reroutes, times[6], assigned, times[7], versions, flags, parents, hops, persons, hashes)
+	return err
+}
+
+const sideColumns = `case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at, due_at, answered_at, answer_held,
+    withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash, rev, private, erased_at`
+
+func scanSide(r pgx.CollectableRow) (Side, error) {
+	var s Side
+	var side, kind, status, waiting, hops int16
+	var round int32
+	var version int64
+	var t [9]*time.Time
+	var parent, person *[16]byte
+	err := r.Scan((*[16]byte)(&s.Case), (*int64)(&s.Office), &side, &kind, (*int64)(&s.X), (*int64)(&s.Y), &status, &waiting, &round,
+		&s.OpenedAt, &s.RoundAt, &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], (*int64)(&s.Reroute), &t[6], (*int64)(&s.Assigned), &t[7],
+		&version, &s.Flags, &parent, &hops, &person, &s.ReqHash, &s.Rev, &s.Private, &t[8])
+	s.Side, s.Kind, s.Status, s.Waiting = cases.Side(side), cases.Kind(kind), cases.Status(status), uint8(waiting)
+	s.Round, s.Version, s.Hops = uint32(round), uint64(version), uint32(hops)
+	for i, p := range []*time.Time{&s.DeliveredAt, &s.DueAt, &s.AnsweredAt, &s.AnswerHeld, &s.WithdrawnAt, &s.ClosedAt, &s.ReroutedAt, &s.AssignedAt, &s.ErasedAt} {
+		*p = orZero(t[i])
+	}
+	s.Parent, s.Person = or16[cases.CaseID](parent), or16[cases.PersonID](person)
+	return s, err
+}
+
+const sidesOf = `SELECT ` + sideColumns + ` FROM case_side WHERE case_id = ANY($1)`
+
+// SidesOf returns the sides of cases that the transaction's offices see.
+func (tx *Tx) SidesOf(ctx context.Context, ids []cases.CaseID) ([]Side, error) {
+	rows, err := tx.Query(ctx, sidesOf, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanSide)
+}
+
+const touchSide = `UPDATE case_side SET rev = rev + 1, person = coalesce($3, person), private = coalesce($4, private), changed_at = now()
+WHERE case_id = $1 AND office = $2`
+
+// TouchSide writes private facts of a side: its paired person (zero: keeps)
+// and the encrypted rest (nil: keeps). The etag changes.
+func (tx *Tx) TouchSide(ctx context.Context, id cases.CaseID, office area.Key, person cases.PersonID, private []byte) error {
+	_, err := tx.Exec(ctx, touchSide, [16]byte(id), int64(office), null16(person), private)
+	return err
+}
+
+const moveSide = `DELETE FROM case_side WHERE case_id = $1 AND side = 2 AND office <> $2`
+
+// DropOtherReceivers removes the receiver's side from offices other than the
+// one to which the case was given.
+func (tx *Tx) DropOtherReceivers(ctx context.Context, id cases.CaseID, office area.Key) error {
+	_, err := tx.Exec(ctx, moveSide, [16]byte(id), int64(office))
+	return err
+}
+
+const markErased = `UPDATE case_side SET erased_at = $2, private = NULL, person = NULL WHERE case_id = ANY($1) AND side = 2`
+
+// MarkErased notes that the receiver's side holds no person's fields any more.
+func (tx *Tx) MarkErased(ctx context.Context, ids []cases.CaseID, at time.Time) error {
+	_, err := tx.Exec(ctx, markErased, uuids(ids), at)
+	return err
+}
+
+const dueErasures = `SELECT case_id, office FROM case_side WHERE side = 2 AND status = 3 AND erased_at IS NULL AND rerouted_at < $1 LIMIT $2`
+
+// DueErasures finds rerouted cases whose wrong receiver must forget the person.
+func (tx *Tx) DueErasures(ctx context.Context, before time.Time, limit int) ([]Side, error) {
+	rows, err := tx.Query(ctx, dueErasures, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (s Side, err error) {
+		err = r.Scan((*[16]byte)(&s.Case), (*int64)(&s.Office))
+		return s, err
+	})
+}
+
+// SideFilter selects sides for a list. Zero members select nothing away. None
+// of them is about what a person decided (SECURITY D4).
+type SideFilter struct {
+	Offices     []area.Key
+	Kind        cases.Kind
+	States      []cases.Status
+	Side        cases.Side
+	Waiting     uint8
+	DueBefore   time.Time
+	Counterpart area.Key
+	AfterDue    time.Time // position of the page before
+	AfterCase   cases.CaseID
+	After       bool
+	Limit       int
+}
+
+// case_side_due gives each office's rows in order; undelivered ones, without a
+// due time, come last.
+const listSides = `SELECT ` + sideColumns + ` FROM case_side
+WHERE office = ANY($1) AND ($2 = 0 OR kind = $2) AND (cardinality($3::smallint[]) = 0 OR status = ANY($3)) AND ($4 = 0 OR side = $4)
+    AND ($5 = 0 OR waiting = $5) AND ($6::timestamptz IS NULL OR coalesce(due_at, 'infinity'::timestamptz) < $6)
+    AND ($7 = 0 OR CASE WHEN side = 1 THEN y ELSE x END BETWEEN $7 AND $8)
+    AND (NOT $9 OR (coalesce(due_at, 'infinity'::timestamptz), case_id) > ($10::timestamptz, $11::uuid))
+ORDER BY coalesce(due_at, 'infinity'::timestamptz), case_id LIMIT $12`
+
+// ListSides returns sides in order of due time.
+func (tx *Tx) ListSides(ctx context.Context, f SideFilter) ([]Side, error) {
+	offices := make([]int64, len(f.Offices))
+	for i, o := range f.Offices {
+		offices[i] = int64(o)
+	}
+	states := make([]int16, len(f.States))
+	for i, s := range f.States {
+		states[i] = int16(s)
+	}
+	after := any(f.AfterDue)
+	if f.AfterDue.IsZero() {
+		after = "infinity"
+	}
+	lo, hi := within(f.Counterpart)
+	rows, err := tx.Query(ctx, listSides, offices, int16(f.Kind), states, int16(f.Side), int16(f.Waiting), nullTime(f.DueBefore),
+		lo, hi, f.After, after, [16]byte(f.AfterCase), f.Limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanSide)
+}
+
+// within returns the range of keys of an area and all below it.
+func within(k area.Key) (lo, hi int64) {
+	if k == 0 {
+		return 0, 0
+	}
+	step := int64(10)
+	for i, d := len(k.Short()), 12; i < d; i++ {
+		step *= 10
+	}
+	base := int64(k) / 10 * 10
+	return base, base + step - 1
+}
+
+const insertRounds = `INSERT INTO side_round (case_id, office, round, side, kind, x, y, round_at, delivered_at, due_at, answered_at, withdrawn_at, closed_at, reroute, rerouted_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+ON CONFLICT (case_id, office, round) DO UPDATE SET delivered_at = excluded.delivered_at, due_at = excluded.due_at, answered_at = excluded.answered_at,
+    withdrawn_at = excluded.withdrawn_at, closed_at = excluded.closed_at, reroute = excluded.reroute, rerouted_at = excluded.rerouted_at`
+
+// PutRounds writes earlier rounds of cases; they are few, so one by one in a
+// batch.
+func (tx *Tx) PutRounds(ctx context.Context, rounds []Side) error {
+	if len(rounds) == 0 {
+		return nil
+	}
+	var b pgx.Batch
+	for i := range rounds {
+		s := &rounds[i]
+		b.Queue(insertRounds, [16]byte(s.Case), int64(s.Office), int32(s.Round), int16(s.Side), int16(s.Kind), int64(s.X), int64(s.Y), s.RoundAt,
+			nullTime(s.DeliveredAt), nullTime(s.DueAt), nullTime(s.AnsweredAt), nullTime(s.WithdrawnAt), nullTime(s.ClosedAt), int64(s.Reroute), nullTime(s.ReroutedAt))
+	}
+	return tx.SendBatch(ctx, &b).Close()
+}
