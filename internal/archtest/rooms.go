@@ -62,7 +62,7 @@ var plan = []room{
 	{floor: machines, name: "bus", owns: "NATS connection, embedded server, streams, publish, consume", never: "store words"},
 	{floor: machines, name: "keys", owns: "key files, wrapping, rotation, the erasure journal", never: "doors bus"},
 	{floor: machines, name: "pglocal", owns: "starts and stops a private PostgreSQL", never: "words rules machines"},
-	{floor: machines, name: "book", owns: "the items of a case as kept here: append, rule T, refold, duties", never: "bus doors", beside: "store keys"},
+	{floor: machines, name: "book", owns: "the items of a case as kept here: append, rule T, refold, duties", never: "bus doors pgx", beside: "store keys"},
 
 	{floor: desk, name: "desk", owns: "the verbs people use; one method is one transaction", never: "doors pgx nats"},
 	{floor: desk, name: "exchange", owns: "the verbs peers use: pack, absorb, statements", never: "doors pgx nats"},

@@ -1,7 +1,10 @@
 package directory
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,13 +26,31 @@ type keySet struct {
 	seal                  seal.SealingKey
 }
 
-func newKeys(t testing.TB) keySet {
+// seeds counts test keys. They come in a fixed order, because the workers of a
+// fuzz run must make the same ones as the process that gave the seed corpus.
+var seeds atomic.Uint32
+
+func nextSeed() []byte {
+	b := sha256.Sum256(binary.BigEndian.AppendUint32([]byte("test key "), seeds.Add(1)))
+	return b[:]
+}
+
+func newSigningKey(t testing.TB) seal.SigningKey {
 	t.Helper()
-	sealing, err := seal.NewSealingKey(seal.SuiteX25519)
+	k, err := seal.ParseSigningKey(nextSeed())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keySet{seal.NewSigningKey(), seal.NewSigningKey(), seal.NewSigningKey(), seal.NewSigningKey(), sealing}
+	return k
+}
+
+func newKeys(t testing.TB) keySet {
+	t.Helper()
+	sealing, err := seal.ParseSealingKey(seal.SuiteX25519, nextSeed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keySet{newSigningKey(t), newSigningKey(t), newSigningKey(t), newSigningKey(t), sealing}
 }
 
 func (k keySet) signing() []seal.SigningKey {
@@ -91,7 +112,7 @@ type exchange struct {
 }
 
 func newExchange(t testing.TB) *exchange {
-	k := seal.NewSigningKey()
+	k := newSigningKey(t)
 	return &exchange{t: t, auth: NewAuthority(k), authKey: k, keys: make(map[area.Key]keySet), now: start}
 }
 

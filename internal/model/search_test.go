@@ -1,8 +1,6 @@
 package model
 
 import (
-	"os"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -21,20 +19,20 @@ func twoNodes(mut mutant, inflow, noFB bool) *world {
 }
 
 var searches = []search{
-	{name: "verbs", maxV: 3, depth: 6,
+	{name: "verbs", maxV: 3, depth: 7,
 		start: func(m mutant) *world { return twoNodes(m, false, true) },
 		verb: func(it *item) bool {
 			return it.kind != note && it.kind != assign && (it.kind != answer || it.body != "MISROUTED")
 		}},
-	{name: "assign", maxV: 2, depth: 6,
+	{name: "assign", maxV: 2, depth: 7,
 		start: func(m mutant) *world { return twoNodes(m, false, true) },
 		verb: func(it *item) bool {
 			return it.kind == assign || it.kind == closing || it.kind == reopen || it.kind == withdraw
 		}},
-	{name: "bodies", maxV: 1, depth: 6, erase: true,
+	{name: "bodies", maxV: 1, depth: 7, erase: true,
 		start: func(m mutant) *world { return twoNodes(m, false, true) },
 		verb:  func(it *item) bool { return it.kind == correct || it.kind == answer && it.area == none }},
-	{name: "feedback", depth: 6, feedback: true,
+	{name: "feedback", depth: 8, feedback: true,
 		start: func(m mutant) *world {
 			w := twoNodes(m, true, false)
 			w.quiesce(nil)
@@ -47,9 +45,7 @@ var searches = []search{
 func TestSearch(t *testing.T) {
 	for _, x := range searches {
 		t.Run(x.name, func(t *testing.T) {
-			if s := os.Getenv("YIPAN_MODEL_DEPTH"); s != "" {
-				x.depth = atoi(t, s)
-			}
+			x.depth = fromEnv(t, "YIPAN_MODEL_DEPTH", x.depth)
 			t0 := time.Now()
 			f := x.run()
 			t.Logf("depth %d: %d states, %d transitions, %d closures, %v", x.depth, f.states, f.transitions, f.closures, time.Since(t0).Round(time.Millisecond))
@@ -61,12 +57,4 @@ func TestSearch(t *testing.T) {
 			}
 		})
 	}
-}
-
-func atoi(t *testing.T, s string) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

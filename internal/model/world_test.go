@@ -30,6 +30,11 @@ const (
 	assignround    mutant = "assignround"    // M9: the office is read from arrival, not (t, id)
 )
 
+var mutants = []mutant{
+	puback, nostatement, noreturn, noreceiptset, homesonly, localverdict, twice, resurrect, barewipes, notomb, nojournal,
+	nowanted, foldbody, feedbackearly, staleround, blindround, revokeany, revokehomes, noreplayrevoke, noauthor, assignround,
+}
+
 const (
 	limit       = 60 // of a case, in model time
 	officeLimit = 30 // of an office after ASSIGN

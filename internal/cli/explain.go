@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"yipan/internal/fault"
+)
+
+// The exit codes.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1 // refused or failed
+	ExitUsage       = 2 // the command line is wrong
+	ExitUnavailable = 3 // not reached or busy: try again later
+	ExitPartly      = 4 // some rows were refused
+)
+
+// usageError is a command line that a command refuses.
+type usageError struct{ text string }
+
+func (u *usageError) Error() string { return u.text }
+
+// usage returns a usageError in the language.
+func usage(e *Env, zh, en string, a ...any) error {
+	return &usageError{text: fmt.Sprintf(e.T(zh, en), a...)}
+}
+
+// partlyError says that some rows were refused; they are printed already.
+type partlyError struct{ refused, rows int }
+
+func (p *partlyError) Error() string { return fmt.Sprintf("%d of %d rows refused", p.refused, p.rows) }
+
+// errRefused says that everything was refused and printed already.
+var errRefused = errors.New("all rows refused")
+
+// outcome is the error of a command over many rows.
+func outcome(refused, rows int) error {
+	switch {
+	case refused == 0:
+		return nil
+	case refused == rows:
+		return errRefused
+	}
+	return &partlyError{refused: refused, rows: rows}
+}
+
+// ExitCode returns the exit code for the error of a command, ExitOK for nil.
+func ExitCode(err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return ExitUsage
+	}
+	if _, ok := errors.AsType[*kong.ParseError](err); ok {
+		return ExitUsage
+	}
+	if _, ok := errors.AsType[*partlyError](err); ok {
+		return ExitPartly
+	}
+	switch code, _ := codeOf(err); code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return ExitUnavailable
+	}
+	return ExitFailed
+}
+
+// codeOf returns the gRPC code of an error, also of a fault or context error
+// that never was a status.
+func codeOf(err error) (codes.Code, bool) {
+	if s, ok := status.FromError(err); ok {
+		return s.Code(), true
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return codes.DeadlineExceeded, true
+	case errors.Is(err, context.Canceled):
+		return codes.Canceled, true
+	case fault.Is(err, fault.KindUnavailable):
+		return codes.Unavailable, true
+	}
+	return codes.Unknown, false
+}
+
+// account is what is said about an error.
+type account struct {
+	Code    string `json:"code"`
+	Reason  string `json:"reason,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+	Request string `json:"requestId,omitempty"` // of a write whose fate is unknown
+	Advice  string `json:"advice,omitempty"`
+	RPC     string `json:"rpcId,omitempty"` // to find the server's log line
+}
+
+// Explain writes to w what went wrong and what to do, in the language: for an
+// error that a node sent, its Chinese message (the English one in English),
+// reason and field.
+func Explain(w io.Writer, err error, lang Lang) {
+	e := &Env{Std: Std{Err: w}, Lang: lang}
+	e.explain(err)
+}
+
+func (e *Env) explain(err error) {
+	if p, ok := errors.AsType[*partlyError](err); ok {
+		e.Note("%[2]d 行中有 %[1]d 行未办理", "%d of %d rows were refused", p.refused, p.rows)
+		return
+	}
+	if errors.Is(err, errRefused) {
+		e.Note("全部未办理", "Everything was refused")
+		return
+	}
+	a := describe(err, e.Lang)
+	if e.JSON {
+		b, _ := json.Marshal(map[string]account{"error": a}) // strings alone: cannot fail
+		fmt.Fprintln(e.Err, string(b))
+		return
+	}
+	e.Note("错误：%s", "Error: %s", plain(a.Message))
+	var marks []string
+	for _, m := range []struct{ zh, en, v string }{
+		{"代码 ", "code ", a.Code}, {"原因 ", "reason ", a.Reason}, {"字段 ", "field ", a.Field},
+		{"请求 ", "request ", a.Request}, {"流水 ", "rpc ", a.RPC},
+	} {
+		if m.v != "" {
+			marks = append(marks, e.T(m.zh, m.en)+plain(m.v))
+		}
+	}
+	if a.Code != "USAGE" && len(marks) > 1 {
+		e.Note("  %s", "  %s", strings.Join(marks, e.T("；", "; ")))
+	}
+	if a.Advice != "" {
+		e.Note("  怎么办：%s", "  What to do: %s", a.Advice)
+	}
+}
+
+func describe(err error, lang Lang) account {
+	if p, ok := errors.AsType[*parseError](err); ok {
+		return account{Code: "USAGE", Message: usageText(p.err, lang),
+			Advice: fmt.Sprintf(lang.T("查看说明：%s --help", "see %s --help"), p.command)}
+	}
+	if u, ok := errors.AsType[*usageError](err); ok {
+		return account{Code: "USAGE", Message: u.text}
+	}
+	a := account{Code: "FAILED", Message: err.Error()}
+	if f, ok := fault.As(err); ok {
+		a.Code, a.Reason, a.Field = strings.ToUpper(strings.ReplaceAll(f.Kind.String(), " ", "_")), f.Reason, f.Field
+		if f.Text != "" && lang != English {
+			a.Message = f.Text
+		}
+		return a
+	}
+	code, ok := codeOf(err)
+	if !ok {
+		return a
+	}
+	a.Code, a.Message = strings.ToUpper(code.String()), status.Convert(err).Message()
+	for _, d := range status.Convert(err).Details() {
+		switch d := d.(type) {
+		case *errdetails.ErrorInfo:
+			a.Reason = d.GetReason()
+		case *errdetails.BadRequest:
+			if v := d.GetFieldViolations(); len(v) > 0 {
+				a.Field = v[0].GetField()
+			}
+		case *errdetails.LocalizedMessage:
+			if lang != English {
+				a.Message = d.GetMessage()
+			}
+		case *errdetails.RequestInfo:
+			a.RPC = d.GetRequestId()
+		}
+	}
+	// Without a reason the error comes from this side or the way between.
+	if a.Reason == "" && lang != English {
+		if zh := codesZh[code]; zh != "" {
+			a.Message = zh + "（" + a.Message + "）"
+		}
+	}
+	a.Advice = advice(code, a.Reason, lang)
+	if w, ok := errors.AsType[*writeError](err); ok && (code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled) {
+		a.Request = w.id
+		a.Advice = fmt.Sprintf(lang.T("不确定是否已办理；稍后加上 --request-id %s 重做，不会重复办理",
+			"it may or may not be done; repeat with --request-id %s later, which does nothing twice"), w.id)
+	}
+	return a
+}
+
+var codesZh = map[codes.Code]string{
+	codes.Unavailable:       "连不上节点",
+	codes.DeadlineExceeded:  "超过时限",
+	codes.ResourceExhausted: "请求过大或节点繁忙",
+	codes.Canceled:          "已取消",
+	codes.Unimplemented:     "该节点不支持此命令",
+	codes.Internal:          "通信出错",
+}
+
+var advices = map[string][2]string{
+	"ETAG_STALE":         {"案件已有变化：用 yipan case get 重新查看后再办", "the case moved on: read it again with yipan case get"},
+	"UNAUTHENTICATED":    {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
+	"ON_BEHALF_REQUIRED": {"服务账号须用 --on-behalf 写明经办人", "a service account names the user by --on-behalf"},
+	"OFFICE_REQUIRED":    {"您有多个单位：用 --origin 或 --office 指明", "you work for several offices: name one by --origin or --office"},
+	"BATCH_TOO_LARGE":    {"每批最多 1000 件，请分批", "at most 1,000 at once"},
+}
+
+var codeAdvices = map[codes.Code][2]string{
+	codes.InvalidArgument:    {"改正上述内容后重做", "correct this and repeat"},
+	codes.NotFound:           {"核对编号；不属于您单位的案件同样显示为不存在", "check the id; cases of other offices look the same as none"},
+	codes.Aborted:            {"案件已有变化：用 yipan case get 重新查看后再办", "the case moved on: read it again with yipan case get"},
+	codes.FailedPrecondition: {"用 yipan case get 查看案件当前状态", "look at the case's state with yipan case get"},
+	codes.PermissionDenied:   {"联系本单位安全员核对角色与区划", "ask your security officer about your role and areas"},
+	codes.Unauthenticated:    {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
+	codes.Unavailable:        {"检查 --addr 和 --ca；节点可能正在重启，请稍后再试", "check --addr and --ca; the node may be restarting, try again later"},
+	codes.DeadlineExceeded:   {"稍后再试，或用 --timeout 放宽时限", "try again later, or allow more by --timeout"},
+	codes.Internal:           {"把上面的流水编号告诉管理员", "give the rpc id above to the administrator"},
+}
+
+func advice(code codes.Code, reason string, lang Lang) string {
+	if a, ok := advices[reason]; ok {
+		return lang.T(a[0], a[1])
+	}
+	a := codeAdvices[code]
+	return lang.T(a[0], a[1])
+}
+
+// cause is an error without the file name that its operation repeats.
+func cause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
