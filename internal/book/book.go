@@ -52,8 +52,20 @@ type Case struct {
 	State fold.State
 	IsNew bool // its first item is written in this transaction
 
-	erased map[cases.ItemID]bool
-	key    *seal.DataKey // nil: erased
+	erased  map[cases.ItemID]bool
+	ring    *seal.Ring
+	wrapped []byte        // the bodies' key; nil: erased
+	key     *seal.DataKey // wrapped, once it was needed
+}
+
+// bodyKey unwraps the key of the bodies; nil where it is erased.
+func (c *Case) bodyKey() (*seal.DataKey, error) {
+	if c.key != nil || c.wrapped == nil {
+		return c.key, nil
+	}
+	var err error
+	c.key, err = c.ring.Unwrap(legAAD(c.ID), c.wrapped)
+	return c.key, err
 }
 
 // Has reports whether an item of the case is held.
@@ -62,7 +74,7 @@ func (c *Case) Has(id cases.ItemID) bool {
 }
 
 // Erased reports whether the body of a held item is gone.
-func (c *Case) Erased(id cases.ItemID) bool { return c.key == nil || c.erased[id] }
+func (c *Case) Erased(id cases.ItemID) bool { return c.wrapped == nil || c.erased[id] }
 
 // Side returns the side that office has in the case, SideNone where it has
 // none: the opener's office, and on the receiver's side the township to which
@@ -115,12 +127,7 @@ func (b *Book) read(ctx context.Context, tx *store.Tx, legs map[cases.CaseID]sto
 	}
 	out := make(map[cases.CaseID]*Case, len(legs))
 	for id, leg := range legs {
-		c := &Case{ID: id, X: leg.X, Y: leg.Y, erased: map[cases.ItemID]bool{}}
-		if leg.BodyKey != nil {
-			if c.key, err = b.Keys.Data().Unwrap(legAAD(id), leg.BodyKey); err != nil {
-				return nil, err
-			}
-		}
+		c := b.caseOf(leg)
 		for _, it := range items[id] {
 			h, err := wire.DecodeHead(it.Head)
 			if err != nil && it.Reason == cases.Accepted {
@@ -147,22 +154,30 @@ func itemAAD(id cases.ItemID) seal.AAD { return seal.AAD{Table: "item", Column: 
 // its leg.
 func (b *Book) New(id cases.CaseID, x, y area.Key) (*Case, store.Leg) {
 	key, wrapped := b.Keys.Data().NewWrapped(legAAD(id))
-	return &Case{ID: id, X: x, Y: y, IsNew: true, key: key, erased: map[cases.ItemID]bool{}},
-		store.Leg{Case: id, X: x, Y: y, BodyKey: wrapped}
+	leg := store.Leg{Case: id, X: x, Y: y, BodyKey: wrapped}
+	c := b.caseOf(leg)
+	c.IsNew, c.key = true, key
+	return c, leg
+}
+
+func (b *Book) caseOf(l store.Leg) *Case {
+	return &Case{ID: l.Case, X: l.X, Y: l.Y, erased: map[cases.ItemID]bool{}, ring: b.Keys.Data(), wrapped: l.BodyKey}
 }
 
 // Sealed returns an item as a row, its body encrypted under the case's key.
 // Receipts stay in clear: they name nobody.
-func (c *Case) Sealed(it *cases.Item) store.StoredItem {
+func (c *Case) Sealed(it *cases.Item) (store.StoredItem, error) {
 	s := Row(it)
+	key, err := c.bodyKey()
 	switch {
-	case it.Erased() || c.key == nil:
+	case err != nil:
+		return s, err
+	case it.Erased() || key == nil:
 		s.Body, s.BodyHash = nil, it.BodyHash[:]
 	default:
-		plain := make([]byte, 0, len(it.Nonce)+len(it.BodyRaw))
-		s.Body = seal.EncryptField(c.key, itemAAD(it.ID), append(append(plain, it.Nonce...), it.BodyRaw...))
+		s.Body = seal.EncryptField(key, itemAAD(it.ID), s.Body)
 	}
-	return s
+	return s, nil
 }
 
 // Row returns an item as a row with its body in clear, as receipts are kept.
@@ -180,13 +195,17 @@ func (c *Case) Open(s *store.StoredItem) (cases.Item, error) {
 	if it.Head, err = wire.DecodeHead(s.Head); err != nil {
 		it.Head = cases.Head{Case: s.Case, Kind: s.Kind, Author: s.Author}
 	}
-	if s.Body == nil || c.key == nil {
+	key, err := c.bodyKey()
+	if err != nil {
+		return it, err
+	}
+	if s.Body == nil || key == nil {
 		if len(s.BodyHash) == 32 {
 			it.BodyHash = [32]byte(s.BodyHash)
 		}
 		return it, nil
 	}
-	plain, err := seal.DecryptField(c.key, itemAAD(s.ID), s.Body)
+	plain, err := seal.DecryptField(key, itemAAD(s.ID), s.Body)
 	if err != nil || len(plain) < 16 {
 		return it, fault.Internal("BODY", "stored body of item %s does not open", s.ID).Because(err)
 	}

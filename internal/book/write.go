@@ -47,8 +47,11 @@ func (b *Book) Author(ctx context.Context, tx *store.Tx, entries []Entry) ([]cas
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, it)
-		rows = append(rows, c.Sealed(&it))
+		row, err := c.Sealed(&it)
+		if err != nil {
+			return nil, err
+		}
+		items, rows = append(items, it), append(rows, row)
 		shares = append(shares, b.Owe(&it, c.X, c.Y)...)
 		c.add(fold.Item{ID: it.ID, Head: h})
 	}

@@ -79,7 +79,7 @@ func ExitCode(err error) int {
 // codeOf returns the gRPC code of an error, also of a fault or context error
 // that never was a status.
 func codeOf(err error) (codes.Code, bool) {
-	if s, ok := status.FromError(err); ok {
+	if s, ok := statusOf(err); ok {
 		return s.Code(), true
 	}
 	switch {
@@ -91,6 +91,16 @@ func codeOf(err error) (codes.Code, bool) {
 		return codes.Unavailable, true
 	}
 	return codes.Unknown, false
+}
+
+// statusOf finds the status that a node or the client sent. status.FromError
+// would put the wrapping's words into its message.
+func statusOf(err error) (*status.Status, bool) {
+	var s interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &s) {
+		return s.GRPCStatus(), true
+	}
+	return nil, false
 }
 
 // account is what is said about an error.
@@ -165,8 +175,12 @@ func describe(err error, lang Lang) account {
 	if !ok {
 		return a
 	}
-	a.Code, a.Message = strings.ToUpper(code.String()), status.Convert(err).Message()
-	for _, d := range status.Convert(err).Details() {
+	a.Code = codeName(code)
+	var details []any
+	if s, ok := statusOf(err); ok {
+		a.Message, details = s.Message(), s.Details()
+	}
+	for _, d := range details {
 		switch d := d.(type) {
 		case *errdetails.ErrorInfo:
 			a.Reason = d.GetReason()
@@ -195,6 +209,18 @@ func describe(err error, lang Lang) account {
 			"it may or may not be done; repeat with --request-id %s later, which does nothing twice"), w.id)
 	}
 	return a
+}
+
+// codeName is the code as the API's papers write it.
+func codeName(c codes.Code) string {
+	var b strings.Builder
+	for i, r := range c.String() {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
 }
 
 var codesZh = map[codes.Code]string{

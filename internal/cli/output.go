@@ -12,6 +12,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// message is any message of the API.
+type message = proto.Message
+
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // line writes a message as one line of JSON. protojson varies its spaces on

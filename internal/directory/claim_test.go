@@ -28,6 +28,7 @@ func TestClaimForm(t *testing.T) {
 		{"node of level 9", "DIRECTORY_CLAIM", func(c *Claim) { c.Node = cases.NodeID(at) + 6 }},
 		{"negative area", "DIRECTORY_CLAIM", func(c *Claim) { c.Areas = []area.Key{-at} }},
 		{"area finer than its level", "DIRECTORY_CLAIM", func(c *Claim) { c.Areas = []area.Key{at - 1} }},
+		{"area without a province", "DIRECTORY_CLAIM", func(c *Claim) { c.Areas = []area.Key{33_0000_0000_3} }},
 		{"area twice", "DIRECTORY_CLAIM", func(c *Claim) { c.Areas = []area.Key{at, at} }},
 		{"too many areas", "DIRECTORY_CLAIM", func(c *Claim) { c.Areas = make([]area.Key, MaxAreas+1) }},
 		{"no signing key", "DIRECTORY_CLAIM", func(c *Claim) { c.Keys = c.Keys[1:] }},

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -337,20 +338,36 @@ func TestLogText(t *testing.T) {
 	wantReason(t, err, "DIRECTORY_AUTHORITY")
 }
 
+// Two successors of one snapshot leave it and each other alone, however much
+// room its slices happen to have.
 func TestSnapshotsDoNotShare(t *testing.T) {
 	x := newExchange(t)
-	x.join(Leave{}, "3:520330")
-	base := x.load()
-	y := x.clone()
-	x.join(Leave{}, "3:441900")
-	y.keys = map[area.Key]keySet{}
-	y.join(Leave{}, "3:110101")
-	a, _, errA := base.Apply(x.records[1])
-	b, _, errB := base.Apply(y.records[1])
-	if errA != nil || errB != nil {
-		t.Fatal(errA, errB)
+	for n := range 12 {
+		base := x.auth.Directory()
+		root := base.Root()
+		a, b := x.rawLeaf([]byte{byte(n), 'a'}), x.rawLeaf([]byte{byte(n), 'b'})
+		da, _, errA := base.Apply(a)
+		db, _, errB := base.Apply(b)
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		if da.Root() != a.Checkpoint().Root || db.Root() != b.Checkpoint().Root || base.Root() != root {
+			t.Fatalf("roots change after %d leaves", n)
+		}
+		x.auth.dir = da
 	}
-	if a.Root() != x.records[1].Checkpoint().Root || b.Root() != y.records[1].Checkpoint().Root || len(base.Nodes()) != 1 {
-		t.Error("two successors of one snapshot disturb each other")
+
+	// From the last on, so that each further area moves the others.
+	all := keysOf(t, "3:520330", "3:520323", "3:520322", "3:520304", "3:520303", "3:520302")
+	k := newKeys(t)
+	x.admit(request(t, k.claim(all[0], all[:1], 0), k.signing()...), Leave{})
+	for n := 1; n < len(all)-1; n++ {
+		c := k.claim(all[0], append(all[:n:n], all[n+1]), x.previous(all[0]))
+		x.clone().admit(request(t, c).Continue(k.sign), Leave{})
+		if diff := cmp.Diff(slices.Sorted(slices.Values(all[:n])), x.auth.Directory().ServedBy(c.Node)); diff != "" {
+			t.Fatalf("areas of the base: %s", diff)
+		}
+		c.Areas = all[:n+1]
+		x.admit(request(t, c).Continue(k.sign), Leave{})
 	}
 }

@@ -260,3 +260,44 @@ func TestRemoval(t *testing.T) {
 		t.Error("former key forgotten")
 	}
 }
+
+// What the authority alone may change about a live node, and what of that
+// somebody should have signed.
+func TestChangesByTheAuthorityAlone(t *testing.T) {
+	x := newExchange(t)
+	x.join(Leave{}, "1:52")
+	x.join(Leave{Areas: keysOf(t, "3:520330")}, "3:520330", "3:441900")
+	at := key(t, "3:520330")
+	k := x.keys[at]
+	tests := []struct {
+		name      string
+		change    func(*Claim)
+		contested bool
+	}{
+		{"nothing", func(*Claim) {}, false},
+		{"name", func(c *Claim) { c.Name = "另一示例" }, false},
+		{"unserved area more", func(c *Claim) { c.Areas = append(c.Areas, key(t, "3:110101")) }, false},
+		{"area fewer", func(c *Claim) { c.Areas = c.Areas[:1] }, true},
+		{"area back to the shorter prefix", func(c *Claim) { c.Areas = c.Areas[1:] }, true},
+		{"floor", func(c *Claim) { c.SuiteFloor = 0 }, true},
+		{"keys in other order", func(c *Claim) { c.Keys[0], c.Keys[4] = c.Keys[4], c.Keys[0] }, false},
+		{"key fewer", func(c *Claim) { c.Keys = append(c.Keys[:2:2], c.Keys[3:]...) }, true},
+		{"next key in use", func(c *Claim) {
+			c.Keys = c.Keys[1:]
+			c.Keys[0].Next = false
+		}, true},
+	}
+	for _, tt := range tests {
+		c := k.claim(at, keysOf(t, "3:520330", "3:441900"), 2)
+		tt.change(&c)
+		r := request(t, c)
+		if ev := x.clone().apply(r); ev.Kind != Applied || ev.Contested() != tt.contested {
+			t.Errorf("%s, alone: %+v", tt.name, ev)
+		}
+		if ev := x.clone().apply(r.Continue(k.sign)); ev.Kind != Applied || ev.Contested() {
+			t.Errorf("%s, signed: %+v", tt.name, ev)
+		}
+		_, err := x.clone().auth.Admit(r, x.now, Leave{})
+		wantReason(t, err, "DIRECTORY_NO_CONTINUITY")
+	}
+}

@@ -101,6 +101,29 @@ var broken = []struct {
 	seeds []uint64
 }{
 	{puback, wide, "I1", []uint64{0, 1, 2}},
+	{nostatement, wide, "I2", []uint64{0, 2, 8}},
+	{noreturn, wide, "I6", []uint64{1, 2, 6}},
+	{noreceiptset, wide, "I3", []uint64{8, 20, 21}},
+	{homesonly, wide, "I2", []uint64{2073, 8509, 8874, 13339, 13767}},
+	{homesonly, narrow, "I2", []uint64{239, 377, 638}},
+	{localverdict, wide, "I3", []uint64{69, 85, 114}},
+	{twice, wide, "I4", []uint64{0, 1, 2}},
+	{resurrect, wide, "I7", []uint64{5, 11, 19}},
+	{barewipes, wide, "I7", []uint64{11, 49, 59}},
+	{notomb, wide, "I7", []uint64{149, 207, 329}},
+	{nojournal, wide, "I7", []uint64{57, 93, 113}},
+	{nojournal, narrow, "I9", []uint64{15, 66, 107}},
+	{nowanted, wide, "I2", []uint64{1161, 1597, 2073, 8747}},
+	{foldbody, wide, "I8", []uint64{7, 9, 11}},
+	{feedbackearly, narrow, "I9", []uint64{11848, 12852, 13282, 16470}},
+	{revokeany, wide, "I10", []uint64{10, 11, 13}},
+	{revokehomes, wide, "I9", []uint64{1065, 11078, 13657}},
+	{revokehomes, narrow, "I9", []uint64{1095, 3311}},
+	{noreplayrevoke, wide, "I9", []uint64{1065, 1406, 1858}},
+	{noauthor, wide, "I9", []uint64{7541, 17522}},
+	{noauthor, narrow, "I9", []uint64{12802, 14351}},
+	{assignround, wide, "I3", []uint64{54, 135, 195}},
+	// staleround and blindround: TestGateAfterRestore
 }
 
 // TestBroken: every rule that is broken on purpose is caught, and on the same

@@ -32,7 +32,7 @@ var searches = []search{
 	{name: "bodies", maxV: 1, depth: 7, erase: true,
 		start: func(m mutant) *world { return twoNodes(m, false, true) },
 		verb:  func(it *item) bool { return it.kind == correct || it.kind == answer && it.area == none }},
-	{name: "feedback", depth: 8, feedback: true,
+	{name: "feedback", depth: 10, feedback: true,
 		start: func(m mutant) *world {
 			w := twoNodes(m, true, false)
 			w.quiesce(nil)
@@ -54,6 +54,45 @@ func TestSearch(t *testing.T) {
 			}
 			if f.states < 100 {
 				t.Fatalf("only %d states: the search does not move", f.states)
+			}
+		})
+	}
+}
+
+// TestBrokenInSearch: the complete search meets the broken rules too. The depth
+// is that of the shortest orders of events that show the fault.
+func TestBrokenInSearch(t *testing.T) {
+	for _, b := range []struct {
+		mut   mutant
+		in    string
+		depth int
+	}{
+		{nostatement, "verbs", 5},
+		{noreturn, "bodies", 5},
+		{noreceiptset, "bodies", 6},
+		{twice, "verbs", 1},
+		{resurrect, "bodies", 4},
+		{notomb, "bodies", 6},
+		{nojournal, "bodies", 3},
+		{nojournal, "feedback", 5},
+		{foldbody, "bodies", 1},
+		{feedbackearly, "feedback", 7},
+		{staleround, "feedback", 8},
+		{blindround, "feedback", 7},
+		{noreplayrevoke, "feedback", 6},
+		{assignround, "assign", 8},
+	} {
+		t.Run(string(b.mut)+"/"+b.in, func(t *testing.T) {
+			for _, x := range searches {
+				if x.name != b.in {
+					continue
+				}
+				x.mut, x.depth = b.mut, b.depth
+				f := x.run()
+				if f.violation == "" {
+					t.Fatalf("not caught in %d states", f.states)
+				}
+				t.Logf("%d states: %s", f.states, f.violation)
 			}
 		})
 	}

@@ -173,20 +173,25 @@ func Classify(f Fact, at time.Time, period policy.Period) Class {
 	case known(f.WithdrawnAt) || known(f.ClosedAt):
 		c.Lapsed = true
 	default:
-		c.Overdue = overdueSide(f.Waiting)
+		c.Overdue = overdueSide(f)
 		c.Lapsed = c.Overdue == WaitNobody
 	}
 	return c
 }
 
-// overdueSide takes the projection's word for county and origin. It has moved
-// on where a report looks back: a round that was overdue at that time and was
-// answered since waits for nobody now, and is overdue at its receiver.
-func overdueSide(w Waiting) Waiting {
-	if w == WaitTransport {
+// overdueSide takes the projection's word where the round still waits. Where a
+// report looks back at a round that was ended since, it waited for its
+// receiver. WaitNobody: nothing ended the round but the next one.
+func overdueSide(f Fact) Waiting {
+	switch {
+	case f.Waiting != WaitNobody && f.Waiting != WaitTransport:
+		return f.Waiting
+	case f.Waiting == WaitNobody && f.AnsweredAt.IsZero() && f.WithdrawnAt.IsZero() && f.ClosedAt.IsZero():
+		return WaitNobody
+	case f.Kind == cases.Outflow || f.Kind == cases.Assist:
 		return WaitResidence
 	}
-	return w
+	return WaitOrigin // inflow, certificate and birth-service cases go to the origin
 }
 
 // graceEnds is the last instant at which a reroute is in time.

@@ -23,13 +23,31 @@ SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[]) u ON C
 // InsertLegs adds legs, which must come sorted by case id: that is the one
 // order in which cases are locked. Those that exist stay as they are.
 func (tx *Tx) InsertLegs(ctx context.Context, legs []Leg) error {
+	_, err := tx.Exec(ctx, insertLegs, legArgs(legs)...)
+	return err
+}
+
+func legArgs(legs []Leg) []any {
 	n := len(legs)
 	ids, xs, ys, keys := make([][16]byte, n), make([]int64, n), make([]int64, n), make([][]byte, n)
 	for i, l := range legs {
 		ids[i], xs[i], ys[i], keys[i] = l.Case, int64(l.X), int64(l.Y), l.BodyKey
 	}
-	_, err := tx.Exec(ctx, insertLegs, ids, xs, ys, keys)
-	return err
+	return []any{ids, xs, ys, keys}
+}
+
+const insertNewLegs = insertLegs + ` RETURNING case_id`
+
+// InsertNewLegs is InsertLegs for the exchange; it returns which were new.
+func (tx *Tx) InsertNewLegs(ctx context.Context, legs []Leg) (map[cases.CaseID]bool, error) {
+	rows, err := tx.Query(ctx, insertNewLegs, legArgs(legs)...)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[cases.CaseID]bool, len(legs))
+	var id [16]byte
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error { out[id] = true; return nil })
+	return out, err
 }
 
 const lockLegs = `SELECT case_id, x, y, body_key FROM leg WHERE case_id = ANY($1) ORDER BY case_id FOR UPDATE`

@@ -31,6 +31,8 @@ const (
 	App      Role = "yipan_app"
 	Exchange Role = "yipan_exchange"
 	Counts   Role = "yipan_counts"
+
+	pump = Exchange + " pump" // not a role of the database
 )
 
 // Config of a database.
@@ -136,6 +138,12 @@ func (db *DB) InExchange(ctx context.Context, offices []area.Key, fn func(*Tx) e
 	return db.in(ctx, db.exchange, Exchange, offices, fn)
 }
 
+// InPump is InExchange for claims, whose loss is only a second sending: its
+// commit does not wait for the disk.
+func (db *DB) InPump(ctx context.Context, fn func(*Tx) error) error {
+	return db.in(ctx, db.exchange, pump, nil, fn)
+}
+
 // InCounts runs fn in a transaction that sees columns without persons.
 func (db *DB) InCounts(ctx context.Context, offices []area.Key, fn func(*Tx) error) error {
 	return db.in(ctx, db.counts, Counts, offices, fn)
@@ -155,7 +163,11 @@ func (db *DB) in(ctx context.Context, pool *pgxpool.Pool, role Role, offices []a
 
 func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, offices []area.Key, fn func(*Tx) error) error {
 	// One round trip begins the transaction and limits it.
-	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN; SELECT set_config('yipan.offices', '" + officeArray(offices) + "', true)"})
+	begin := "BEGIN; SELECT set_config('yipan.offices', '" + officeArray(offices) + "', true)"
+	if role == pump {
+		begin += "; SET LOCAL synchronous_commit = off"
+	}
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return err
 	}
