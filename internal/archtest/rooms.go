@@ -72,7 +72,7 @@ var plan = []room{
 	{floor: doors, name: "sheet", owns: "Excel and CSV in and out", never: "store bus"},
 	{floor: doors, name: "jobs", owns: "what time starts: rounds, dues, freezes, retention", never: "rpc console"},
 	{floor: doors, name: "relay", owns: "outbound pump (store to bus), inbound door (bus to the verbs)", never: "rpc console"},
-	{floor: doors, name: "cli", owns: "operator commands, over gRPC", never: "store bus node"},
+	{floor: doors, name: "cli", owns: "operator commands, over gRPC", never: "store bus node", beside: "sheet"},
 
 	{floor: house, name: "node", owns: "config, wiring, lifecycle, health, metrics listener", never: "harness"},
 

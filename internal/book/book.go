@@ -8,6 +8,7 @@ package book
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -28,12 +29,14 @@ type Book struct {
 	Self cases.NodeID
 	Keys *keys.Files
 	Now  func() time.Time
-	dir  func() *directory.Directory
+	// Journal is the erasure journal outside the database; nil: none is kept.
+	Journal *keys.Journal
+	dir     func() *directory.Directory
 }
 
 // New returns the book of node self. dir returns the directory as known now.
-func New(self cases.NodeID, k *keys.Files, dir func() *directory.Directory, now func() time.Time) *Book {
-	return &Book{Self: self, Keys: k, Now: now, dir: dir}
+func New(self cases.NodeID, k *keys.Files, j *keys.Journal, dir func() *directory.Directory, now func() time.Time) *Book {
+	return &Book{Self: self, Keys: k, Now: now, Journal: j, dir: dir}
 }
 
 // Directory returns the directory as known now.
@@ -116,6 +119,22 @@ func (b *Book) Read(ctx context.Context, tx *store.Tx, ids []cases.CaseID) (map[
 	return b.read(ctx, tx, legs)
 }
 
+// Keyed returns cases that can open their bodies, without reading their items.
+func (b *Book) Keyed(ctx context.Context, tx *store.Tx, ids []cases.CaseID) (map[cases.CaseID]*Case, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	legs, err := tx.ReadLegs(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[cases.CaseID]*Case, len(legs))
+	for id, l := range legs {
+		out[id] = b.caseOf(l)
+	}
+	return out, nil
+}
+
 func (b *Book) read(ctx context.Context, tx *store.Tx, legs map[cases.CaseID]store.Leg) (map[cases.CaseID]*Case, error) {
 	ids := make([]cases.CaseID, 0, len(legs))
 	for id := range legs {
@@ -180,11 +199,16 @@ func (c *Case) Sealed(it *cases.Item) (store.StoredItem, error) {
 	return s, nil
 }
 
+func bodyHash(it *cases.Item) []byte {
+	h := sha256.Sum256(slices.Concat(it.Nonce, it.BodyRaw))
+	return h[:]
+}
+
 // Row returns an item as a row with its body in clear, as receipts are kept.
 func Row(it *cases.Item) store.StoredItem {
 	return store.StoredItem{
 		ID: it.ID, Case: it.Head.Case, Kind: it.Head.Kind, Author: it.Head.Author, MinVersion: it.Head.MinVersion,
-		RecordedAt: it.Head.RecordedAt, Head: it.HeadRaw, Body: slices.Concat(it.Nonce, it.BodyRaw),
+		RecordedAt: storable(it.Head.RecordedAt), Head: it.HeadRaw, Body: slices.Concat(it.Nonce, it.BodyRaw),
 	}
 }
 

@@ -92,14 +92,24 @@ func (b *Book) Homes(x, y area.Key) []cases.NodeID {
 func (b *Book) Owe(it *cases.Item, x, y area.Key) []store.Share {
 	var out []store.Share
 	for _, n := range b.Homes(x, y) {
-		out = append(out, ShareOf(it, x, y, n, false))
+		s := ShareOf(it, x, y, n, false)
+		if k := it.Head.Kind; k == cases.Feedback || k == cases.Revoke {
+			own := x
+			if it.Head.Side == cases.SideReceiver {
+				own = y
+			}
+			home, ok := b.dir().Home(own)
+			s.Homeward = s.Homeward || ok && home == n
+		}
+		out = append(out, s)
 	}
 	return out
 }
 
 // ShareOf returns the share row of an item of a case between x and y.
 func ShareOf(it *cases.Item, x, y area.Key, peer cases.NodeID, settled bool) store.Share {
-	s := store.Share{Peer: peer, Item: it.ID, Kind: it.Head.Kind, MinVersion: it.Head.MinVersion, RecordedAt: it.Head.RecordedAt, Settled: settled}
+	s := store.Share{Peer: peer, Item: it.ID, Kind: it.Head.Kind, MinVersion: it.Head.MinVersion, RecordedAt: storable(it.Head.RecordedAt), Settled: settled,
+		Homeward: it.Head.Author == peer}
 	if it.Head.Kind != cases.Receipt {
 		s.Pair = cases.Pair(x, y)
 	}
@@ -289,6 +299,15 @@ func sound(k area.Key) bool {
 // database could not store.
 func plausible(t time.Time) bool {
 	return t.After(civil.MustParse("2000-01-01").StartInstant()) && t.Before(civil.MustParse("2200-01-01").StartInstant())
+}
+
+// storable is t, or the epoch where the database could not store it; such an
+// item is rejected.
+func storable(t time.Time) time.Time {
+	if plausible(t) {
+		return t
+	}
+	return time.Unix(0, 0)
 }
 
 // NotHeld is the error for a case that is not there or not the caller's to see.

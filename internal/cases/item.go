@@ -75,6 +75,15 @@ func (k Kind) String() string {
 	return kinds[k]
 }
 
+// ResidenceSide is the side of the person's residence: it offers services and
+// gives feedback.
+func (k Kind) ResidenceSide() Side {
+	if k == Inflow || k == BirthService {
+		return SideOpener
+	}
+	return SideReceiver
+}
+
 // Head is everything about an item from which state, times and rates are
 // computed. It holds nothing about a person, so erasing a body breaks no fold
 // (PROTOCOL rule 3). Times have millisecond precision.
@@ -229,6 +238,7 @@ type ReceiptBody struct {
 	HeldAt            time.Time
 	Covered           []ItemID // empty: every item of the manifest
 	Rejected          map[ItemID]Reject
+	Aside             []ItemID // received as home of the opener's side alone
 	KeyID             [8]byte
 	Signature         []byte
 }

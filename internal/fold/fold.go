@@ -20,6 +20,10 @@ import (
 // person at the opener decides (rule 22).
 const MaxHops = 3
 
+// MaxRound is the last round of a case: what a peer's REOPEN may name at most.
+// Nothing follows it, so that no round number wraps to one already used.
+const MaxRound = 1 << 20
+
 // Item is one item of a case with the verdict of its deciding receipt: the
 // smallest (held_at, id) not written by the item's author (rule 14).
 type Item struct {
@@ -72,7 +76,7 @@ type State struct {
 	Assigned   area.Key // township the receiver's county gave it to; 0: none
 	AssignedAt time.Time
 
-	Disputed          bool // some REOPEN was a dispute
+	Disputed          bool // some REOPEN of the opener was a dispute
 	OnOlderFields     bool // the answer did not see the newest fields of its time
 	WithdrawalCrossed bool // answered, and withdrawn in the same round
 	ByParent          bool // withdrawn only because the parent folds otherwise
@@ -81,8 +85,8 @@ type State struct {
 	ParentRound uint32
 	Hops        uint32
 
-	MaxT    int64  // greatest t known in the case
-	Version uint64 // differs whenever an item that a clerk can see is added
+	MaxT    int64  // greatest t of the items that are not rejected
+	Version uint64 // differs whenever such an item is added, or one is rejected
 }
 
 // Exists reports whether an OPEN is held; without one the case is invisible.
@@ -108,10 +112,14 @@ func earlier(a, b time.Time) time.Time {
 // Live leaves out what is rejected or named by its author's REVOKE; a REVOKE
 // names only FEEDBACK. The result is in (t, id).
 func Live(items []Item) []*Item {
-	revoked := map[cases.ItemID]cases.NodeID{}
+	type revocation struct {
+		target cases.ItemID
+		by     cases.NodeID
+	}
+	revoked := map[revocation]bool{}
 	for i := range items {
 		if it := &items[i]; it.Head.Kind == cases.Revoke && !it.Rejected {
-			revoked[it.Head.Target] = it.Head.Author
+			revoked[revocation{it.Head.Target, it.Head.Author}] = true
 		}
 	}
 	live := make([]*Item, 0, len(items))
@@ -120,7 +128,7 @@ func Live(items []Item) []*Item {
 		if it.Rejected || it.Head.Kind == cases.Receipt {
 			continue
 		}
-		if by, ok := revoked[it.ID]; ok && it.Head.Kind == cases.Feedback && by == it.Head.Author {
+		if it.Head.Kind == cases.Feedback && revoked[revocation{it.ID, it.Head.Author}] {
 			continue
 		}
 		live = append(live, it)
@@ -135,6 +143,9 @@ func Live(items []Item) []*Item {
 func Fold(items []Item) State {
 	var s State
 	for i := range items {
+		if items[i].Rejected { // its t may be out of any range
+			continue
+		}
 		s.MaxT = max(s.MaxT, items[i].Head.T)
 		s.Version ^= items[i].ID.Hash64()
 	}
@@ -148,7 +159,7 @@ func Fold(items []Item) State {
 	for _, it := range live {
 		if it.Head.Kind == cases.Reopen {
 			last = max(last, it.Head.Round)
-			s.Disputed = s.Disputed || it.Head.Dispute
+			s.Disputed = s.Disputed || it.Head.Dispute && it.Head.Side == cases.SideOpener
 		}
 	}
 	rounds := s.rounds(live, open)
@@ -190,13 +201,21 @@ func (s *State) rounds(live []*Item, open *Item) []Round {
 	}
 	for _, it := range live {
 		h := &it.Head
-		r := by[h.Round]
+		n := h.Round
+		if h.Kind == cases.Open {
+			n = 1
+		}
+		r := by[n]
 		if r == nil {
 			continue
 		}
 		switch h.Kind {
-		case cases.Open, cases.Reopen:
+		case cases.Open:
 			r.Delivered = earlier(r.Delivered, it.delivered())
+		case cases.Reopen: // one that names round 1 begins nothing
+			if n > 1 {
+				r.Delivered = earlier(r.Delivered, it.delivered())
+			}
 		case cases.Answer:
 			if h.Terminal && (r.AnsweredAt.IsZero() || h.RecordedAt.Before(r.AnsweredAt)) {
 				r.AnsweredAt, r.AnswerHeld = h.RecordedAt, it.delivered()
@@ -269,9 +288,9 @@ func (s *State) judge(live []*Item, round uint32) {
 // CORRECT is allowed only while a case waits, so one that is newer than what
 // was seen proves that the two crossed.
 func (s *State) staleFor(live []*Item, answer *Item) bool {
-	var newest cases.ItemID
+	newest := s.Fields[0]
 	for _, it := range live {
-		if k := it.Head.Kind; (k == cases.Open && it.ID == s.Fields[0]) || k == cases.Correct && it.Head.Round <= answer.Head.Round {
+		if it.Head.Kind == cases.Correct && it.Head.Round <= answer.Head.Round {
 			newest = it.ID
 		}
 	}
@@ -292,6 +311,7 @@ func (s *State) Digest() [16]byte {
 	}
 	u(int64(s.X))
 	u(int64(s.Y))
+	u(int64(len(s.Past)))
 	for _, r := range append(slices.Clone(s.Past), s.Current) {
 		u(int64(r.N))
 		at(r.Delivered)
@@ -300,6 +320,7 @@ func (s *State) Digest() [16]byte {
 		at(r.ClosedAt)
 		u(int64(r.Reroute))
 	}
+	u(int64(len(s.Fields)))
 	for _, f := range s.Fields {
 		b = append(b, f[:]...)
 	}

@@ -46,12 +46,12 @@ func (s *State) Allows(v Verb, side cases.Side) bool {
 	case VerbClose:
 		return (opener || receiver) && (s.Status == cases.StatusOpen || s.Status == cases.StatusAnswered)
 	case VerbReopen:
-		return (opener || receiver) && s.Status == cases.StatusClosed ||
-			opener && s.Status == cases.StatusWithdrawn && !s.ByParent
+		return s.Current.N < MaxRound && ((opener || receiver) && s.Status == cases.StatusClosed ||
+			opener && s.Status == cases.StatusWithdrawn && !s.ByParent)
 	case VerbDispute:
-		return opener && s.Status == cases.StatusAnswered && !s.Disputed
+		return s.Current.N < MaxRound && opener && s.Status == cases.StatusAnswered && !s.Disputed
 	case VerbFeedback:
-		return receiver && (s.Status == cases.StatusAnswered || s.Status == cases.StatusClosed)
+		return side == s.Kind.ResidenceSide() && s.Exists() && s.Status != cases.StatusWithdrawn
 	case VerbReroute:
 		return opener && (s.Status == cases.StatusAnswered || s.Status == cases.StatusRerouted &&
 			(s.Hops >= MaxHops || s.Current.Reroute == s.X || s.Current.Reroute == s.Y))
@@ -65,9 +65,9 @@ func ItsVerb(kind cases.ItemKind, side cases.Side) bool {
 	switch kind {
 	case cases.Open, cases.Correct, cases.Withdraw:
 		return side == cases.SideOpener
-	case cases.Answer, cases.Assign, cases.Feedback, cases.Revoke:
+	case cases.Answer, cases.Assign:
 		return side == cases.SideReceiver
-	case cases.Close, cases.Reopen:
+	case cases.Close, cases.Reopen, cases.Feedback, cases.Revoke: // which side is the residence's, the OPEN tells
 		return side == cases.SideOpener || side == cases.SideReceiver
 	}
 	return false
@@ -105,7 +105,7 @@ func DutyOfParent(self cases.CaseID, s, child *State, opened bool) (Duty, bool) 
 		return Duty{}, false
 	case !child.Exists() && !opened:
 		return Duty{Kind: cases.Open, Case: id, Target: to, Round: 1}, true
-	case child.Status == cases.StatusWithdrawn && child.ByParent:
+	case child.Status == cases.StatusWithdrawn && child.ByParent && child.Current.N < MaxRound:
 		return Duty{Kind: cases.Reopen, Case: id, Round: child.Current.N + 1}, true
 	}
 	return Duty{}, false

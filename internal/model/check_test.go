@@ -54,7 +54,7 @@ func (w *world) checks(heldAtStop map[uint64]*item) {
 	for _, nd := range w.n {
 		for _, dr := range nd.db.drafts {
 			k := dr.leg
-			if dir[k.area(k.residence())] == nd.id && !holdsOffer(nd, k, dr.offer) && disclosed(w.fold(nd, k, false), k) {
+			if dir[k.area(k.residence())] == nd.id && !w.holdsOffer(nd, k, dr.offer) && disclosed(w.fold(nd, k, false), k) {
 				w.bad("I6 draft of case %d, offer %d never left %d", k.n, dr.offer, nd.id)
 			}
 		}

@@ -132,7 +132,7 @@ func (w *world) guest(nd *node, it *item) bool {
 func (w *world) absorb(nd *node, l *letter) *letter {
 	d := nd.db
 	var in, uncovered []*item
-	var rej []bool
+	var rej, asY []bool
 	strange := false
 	for _, pc := range l.items {
 		it := pc.it
@@ -161,7 +161,7 @@ func (w *world) absorb(nd *node, l *letter) *letter {
 			if it.author == nd.id {
 				w.stats.ownBack++
 			}
-			if it.kind == assign && w.mut == assignround {
+			if it.kind == assign && w.mut == assignarrival {
 				nd.noteAssign(it)
 			}
 		}
@@ -171,13 +171,14 @@ func (w *world) absorb(nd *node, l *letter) *letter {
 			uncovered = append(uncovered, it)
 			bad := it.ver > nd.ver || it.kind == revoke && it.side != it.leg.residence()
 			rej = append(rej, bad)
+			asY = append(asY, w.home(nd, it.leg.y) == nd.id)
 			if bad {
 				w.stats.rejected++
 			}
 		}
 	}
 	if len(uncovered) > 0 {
-		rc := &item{kind: receipt, author: nd.id, of: uncovered, rej: rej, held: w.step + nd.skew, born: w.step}
+		rc := &item{kind: receipt, author: nd.id, of: uncovered, rej: rej, asY: asY, held: w.step + nd.skew, born: w.step}
 		if w.lamport {
 			rc.held = 0
 		}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 )
 
@@ -55,6 +56,7 @@ func (w *world) clone() *world {
 		for k, v := range nd.erasedEv {
 			m.erasedEv[k] = v
 		}
+		m.lastAsgnd = maps.Clone(nd.lastAsgnd)
 		c.n[i] = &m
 	}
 	return &c
@@ -210,6 +212,9 @@ func (x *search) next(s *place, yield func(*place)) {
 						it.body += fmt.Sprint("#", v)
 					}
 					t.w.author(t.w.n[i], it)
+					if it.kind == assign && t.w.mut == assignarrival {
+						t.w.n[i].noteAssign(it)
+					}
 					t.vn[i]++
 					return true
 				})

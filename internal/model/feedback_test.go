@@ -25,10 +25,15 @@ func disclosed(s state, k *leg) bool {
 	return s.St != stNone && s.St != stWithdrawn && (k.inflow || s.Ans == "RESIDING")
 }
 
-func holdsOffer(nd *node, k *leg, offer int) bool {
+// holdsOffer: M12, a FEEDBACK of the case and round is held, or a REVOKE of one.
+func (w *world) holdsOffer(nd *node, k *leg, offer int) bool {
 	rs := nd.db.span(k)
 	for i := range rs {
-		if rs[i].it.kind == feedback && rs[i].it.offer == offer {
+		it := rs[i].it
+		if it.kind == feedback && it.offer == offer {
+			return true
+		}
+		if it.kind == revoke && validRevoke(it) && it.side == k.residence() && it.names.offer == offer && w.mut != revokeblind {
 			return true
 		}
 	}
@@ -40,7 +45,7 @@ func holdsOffer(nd *node, k *leg, offer int) bool {
 func (w *world) endRound(nd *node, offer int, released func() bool) {
 	d := nd.db
 	for _, k := range d.legs() {
-		if w.home(nd, k.area(k.residence())) != nd.id || !disclosed(w.fold(nd, k, false), k) || holdsOffer(nd, k, offer) {
+		if w.home(nd, k.area(k.residence())) != nd.id || !disclosed(w.fold(nd, k, false), k) || w.holdsOffer(nd, k, offer) {
 			continue
 		}
 		dup := false
@@ -66,7 +71,7 @@ func (w *world) releaseDrafts(nd *node, p int) {
 		k := dr.leg
 		res := k.residence()
 		switch {
-		case w.home(nd, k.area(res)) != nd.id || holdsOffer(nd, k, dr.offer):
+		case w.home(nd, k.area(res)) != nd.id || w.holdsOffer(nd, k, dr.offer):
 		case w.home(nd, k.area(1-res)) != p || !w.gateOpen(nd, p) || !disclosed(w.fold(nd, k, false), k):
 			keep = append(keep, dr)
 		default:

@@ -145,8 +145,8 @@ func (w *world) fold(nd *node, k *leg, plain bool) state {
 			d := none
 			if it.local || it.side == sideY {
 				d = it.rec
-			} else if r.best != nil {
-				d = r.best.held
+			} else if r.deliv != nil {
+				d = r.deliv.held
 			}
 			if d != none && (s.Deliv == none || d < s.Deliv) {
 				s.Deliv = d
@@ -155,7 +155,7 @@ func (w *world) fold(nd *node, k *leg, plain bool) state {
 	}
 	if asg != nil {
 		s.Office = asg.it.area
-		if n, ok := nd.lastAsgnd[k.n]; w.mut == assignround && ok {
+		if n, ok := nd.lastAsgnd[k.n]; w.mut == assignarrival && ok {
 			s.Office = n
 		}
 		s.OfficeDue = max(asg.it.rec, s.Deliv) + officeLimit

@@ -81,6 +81,7 @@ type item struct {
 
 	of   []*item // RECEIPT: the manifest
 	rej  []bool
+	asY  []bool // the receipt's author was home of the item's Y
 	held int
 
 	born int // ghost
@@ -183,7 +184,8 @@ type row struct {
 	share      [maxNodes]uint8
 	body       uint8
 	eff        uint8
-	best, mine *item // deciding receipt; own receipt that covers the item
+	best, mine *item // receipt that decides the verdict; own receipt that covers the item
+	deliv      *item // receipt that decides the delivered time (M8)
 }
 
 type consent struct{ leg, offer int }
@@ -342,6 +344,11 @@ func (r *row) see(rc *item, me int) {
 	less := func(o *item) bool { return o == nil || rc.held < o.held || rc.held == o.held && rc.id < o.id }
 	if rc.author != r.it.author && less(r.best) {
 		r.best = rc
+	}
+	for i, o := range rc.of {
+		if o.id == r.it.id && rc.asY[i] && rc.author != r.it.author && less(r.deliv) {
+			r.deliv = rc
+		}
 	}
 	if rc.author == me && less(r.mine) {
 		r.mine = rc

@@ -180,7 +180,7 @@ func (w *world) doVerb(nd *node, rnd *rand.Rand) {
 		w.stats.assigns++
 	}
 	w.author(nd, it)
-	if it.kind == assign && w.mut == assignround {
+	if it.kind == assign && w.mut == assignarrival {
 		nd.noteAssign(it)
 	}
 	w.duties(nd)

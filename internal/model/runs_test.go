@@ -122,7 +122,7 @@ var broken = []struct {
 	{noreplayrevoke, wide, "I9", []uint64{1065, 1406, 1858}},
 	{noauthor, wide, "I9", []uint64{7541, 17522}},
 	{noauthor, narrow, "I9", []uint64{12802, 14351}},
-	{assignround, wide, "I3", []uint64{54, 135, 195}},
+	{assignarrival, wide, "I3", []uint64{54, 135, 195}},
 	// staleround and blindround: TestGateAfterRestore
 }
 

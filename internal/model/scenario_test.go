@@ -229,3 +229,57 @@ func TestAssign(t *testing.T) {
 		t.Errorf("the office stays and its clock starts with the round: %+v", f)
 	}
 }
+
+// TestRevokeAloneEndsADraft: both nodes forgot the FEEDBACK, the peer alone
+// remembers that it was revoked.
+func TestRevokeAloneEndsADraft(t *testing.T) {
+	run := func(mut mutant) *scene {
+		s := newScene(mut)
+		s.endRound(s.n[0], 1, func() bool { return true })
+		s.snap(0)
+		s.snap(1)
+		s.send(0)
+		s.send(1) // the receipt: 0 will not send the FEEDBACK again
+		s.restore(s.n[1], false)
+		s.withdrawConsent(s.n[0], consent{s.k.n, 1})
+		s.send(0) // the REVOKE alone
+		s.restore(s.n[0], true)
+		s.settleAll()
+		return s
+	}
+	if s := run(sound); len(s.viol) > 0 {
+		t.Error(s.viol)
+	}
+	if s := run(revokeblind); len(s.viol) == 0 {
+		t.Error("revokeblind is not caught")
+	}
+}
+
+// TestOnlyTheReceiverDelivers: the opener's area moves to another node before
+// the receiver has seen the case; that node's receipt is no delivery.
+func TestOnlyTheReceiverDelivers(t *testing.T) {
+	w := newWorld(3, sound)
+	w.offers = []int{none}
+	w.dirs = [][]int{{0, 1}, {2, 1}}
+	k := w.newLeg(0, 1, false)
+	w.author(w.n[0], &item{leg: k, kind: open, side: sideX, round: 1, ver: 1, area: none, body: "f0"})
+	for _, n := range []int{0, 2} {
+		w.n[n].db.dir = 1
+		w.ruleT(w.n[n])
+	}
+	w.step = 10
+	w.absorb(w.n[2], w.pump(w.n[0], 2, -1))
+	if d := w.fold(w.n[2], k, false).Deliv; d != none {
+		t.Errorf("delivered at %d, before the receiver held it", d)
+	}
+	w.step = 500
+	w.quiesce(nil)
+	for _, n := range []int{1, 2} {
+		if d := w.fold(w.n[n], k, false).Deliv; d < 500 {
+			t.Errorf("delivered at %d at node %d", d, n)
+		}
+	}
+	if len(w.viol) > 0 {
+		t.Error(w.viol)
+	}
+}

@@ -26,13 +26,14 @@ const (
 	revokeany      mutant = "revokeany"      // M15: REVOKE names anything
 	revokehomes    mutant = "revokehomes"    // M16: REVOKE goes to current homes only
 	noreplayrevoke mutant = "noreplayrevoke" // M14: REVOKE is written once, not a duty
+	revokeblind    mutant = "revokeblind"    // M12: a REVOKE alone does not end a draft
 	noauthor       mutant = "noauthor"       // M16: FEEDBACK is not owed to an author that lost its area
-	assignround    mutant = "assignround"    // M9: the office is read from arrival, not (t, id)
+	assignarrival  mutant = "assignarrival"  // M9: the office is read from arrival, not (t, id)
 )
 
 var mutants = []mutant{
 	puback, nostatement, noreturn, noreceiptset, homesonly, localverdict, twice, resurrect, barewipes, notomb, nojournal,
-	nowanted, foldbody, feedbackearly, staleround, blindround, revokeany, revokehomes, noreplayrevoke, noauthor, assignround,
+	nowanted, foldbody, feedbackearly, staleround, blindround, revokeany, revokehomes, noreplayrevoke, revokeblind, noauthor, assignarrival,
 }
 
 const (
@@ -51,7 +52,7 @@ type node struct {
 	restored  int                // ghost: step of the last restore
 	erasedEv  map[uint64]bool    // ghost: erased here, the journal never lost since
 	knewGone  [maxNodes][]goneAt // ghost: what each peer knew as withdrawn when the journal was lost
-	lastAsgnd map[int]int        // mutant assignround only
+	lastAsgnd map[int]int        // mutant assignarrival only
 }
 
 // goneAt: a consent whose end the peer holds (a REVOKE, or NO_DISCLOSURE in its place).

@@ -21,6 +21,21 @@ type DayPair struct {
 const digestThrough = `SELECT digest_through FROM peer WHERE node = $1 FOR UPDATE`
 const droppedDigests = `SELECT day, n FROM digest_dropped WHERE peer = $1`
 
+// dropped is the part of a statement that forgets the cached digests of what
+// its part "done" changed: of days that are over, or that were cached by a clock
+// ahead of this one. Today's are never cached, so most statements drop nothing
+// and no two of them meet in one row.
+const dropped = `dropped AS (
+    INSERT INTO digest_dropped (peer, day, n) SELECT DISTINCT d.peer, d.day, 1 FROM done d LEFT JOIN peer p ON p.node = d.peer
+    WHERE d.day < (now() AT TIME ZONE 'Asia/Shanghai')::date - date '1970-01-01' OR d.day <= p.digest_through ORDER BY 1, 2
+    ON CONFLICT (peer, day) DO UPDATE SET n = digest_dropped.n + 1
+)`
+
+// closedAfter is how long after its end a day is held open. A transaction that
+// began before midnight drops nothing of its day, and may commit beside the
+// statement that would cache that day without it; none runs for an hour.
+const closedAfter = time.Hour
+
 // share_day finds the blocks of the open and the dropped days.
 const computeDigests = `SELECT day, pair, count(*), bit_xor(hash) FROM share
 WHERE peer = $1 AND settled AND (day > $2 OR day = ANY($3)) GROUP BY day, pair`
@@ -31,7 +46,8 @@ const undrop = `DELETE FROM digest_dropped d USING unnest($2::int[], $3::bigint[
 const setThrough = `UPDATE peer SET digest_through = $2 WHERE node = $1`
 
 // Digests returns the digest of every day and pair settled with peer. Days
-// that are over are computed once and kept until a change drops them.
+// that have been over for an hour are computed once and kept until a change
+// drops them.
 func (tx *Tx) Digests(ctx context.Context, peer cases.NodeID, now time.Time) ([]DayPair, error) {
 	if err := tx.TouchPeer(ctx, peer); err != nil {
 		return nil, err
@@ -64,7 +80,9 @@ func (tx *Tx) Digests(ctx context.Context, peer cases.NodeID, now time.Time) ([]
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.keepClosed(ctx, peer, fresh, civil.In(now).Days()); err != nil {
+	// What was cached once stays so, even if the clock was set back.
+	through = max(through, civil.In(now.Add(-closedAfter)).Days()-1)
+	if err := tx.keepClosed(ctx, peer, fresh, through); err != nil {
 		return nil, err
 	}
 	if len(days) > 0 {
@@ -75,11 +93,11 @@ func (tx *Tx) Digests(ctx context.Context, peer cases.NodeID, now time.Time) ([]
 	return append(out, fresh...), nil
 }
 
-func (tx *Tx) keepClosed(ctx context.Context, peer cases.NodeID, fresh []DayPair, today int) error {
+func (tx *Tx) keepClosed(ctx context.Context, peer cases.NodeID, fresh []DayPair, through int) error {
 	var days []int32
 	var pairs, ns, xs []int64
 	for _, d := range fresh {
-		if d.Day < today {
+		if d.Day <= through {
 			days, pairs, ns, xs = append(days, int32(d.Day)), append(pairs, int64(d.Pair)), append(ns, int64(d.N)), append(xs, int64(d.XOR))
 		}
 	}
@@ -88,7 +106,7 @@ func (tx *Tx) keepClosed(ctx context.Context, peer cases.NodeID, fresh []DayPair
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, setThrough, int64(peer), today-1)
+	_, err := tx.Exec(ctx, setThrough, int64(peer), through)
 	return err
 }
 
@@ -103,27 +121,6 @@ func (tx *Tx) dayPairs(ctx context.Context, sql string, args ...any) ([]DayPair,
 		d.Pair, d.N, d.XOR = uint64(p), uint64(n), uint64(x)
 		return d, err
 	})
-}
-
-const dropDigest = `INSERT INTO digest_dropped (peer, day, n) SELECT DISTINCT ON (peer, day) peer, day, 1
-FROM unnest($1::bigint[], $2::int[]) u(peer, day) ORDER BY peer, day
-ON CONFLICT (peer, day) DO UPDATE SET n = digest_dropped.n + 1`
-
-// dropDigests forgets the cached digests of closed days that s changes.
-func (tx *Tx) dropDigests(ctx context.Context, s []Share) error {
-	var peers []int64
-	var days []int32
-	today := civil.In(time.Now()).Days()
-	for i := range s {
-		if d := s[i].Day(); d < today {
-			peers, days = append(peers, int64(s[i].Peer)), append(days, int32(d))
-		}
-	}
-	if len(days) == 0 {
-		return nil
-	}
-	_, err := tx.Exec(ctx, dropDigest, peers, days)
-	return err
 }
 
 const settledIDs = `SELECT item FROM share WHERE peer = $1 AND settled AND day = $2 AND pair = $3 AND item >= $4 AND item <= $5 ORDER BY item`

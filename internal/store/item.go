@@ -157,17 +157,19 @@ func (tx *Tx) Items(ctx context.Context, ids []cases.ItemID) ([]StoredItem, erro
 type CaseItem struct {
 	ID     cases.ItemID
 	Head   []byte
-	Erased bool
+	Erased bool      // without body
 	Held   time.Time // of the deciding receipt; zero: none
 	Reason cases.Reject
 	Stored time.Time
 }
 
 // The deciding receipt is the smallest (held_at, id) not written by the item's
-// author (rule 14); cover's primary key finds them.
+// author (rule 14); delivery counts from the smallest by a home of the
+// receiver's side (M8). cover's primary key finds them.
 const caseItems = `SELECT i.case_id, i.id, i.head, i.body IS NULL, c.held_at, coalesce(c.reason, 0), i.stored_at
 FROM item i LEFT JOIN LATERAL (
-    SELECT held_at, reason FROM cover WHERE item = i.id AND author <> i.author ORDER BY held_at, receipt LIMIT 1
+    SELECT min(held_at) FILTER (WHERE NOT aside) AS held_at, (array_agg(reason ORDER BY held_at, receipt))[1] AS reason
+    FROM cover WHERE item = i.id AND author <> i.author
 ) c ON true
 WHERE i.case_id = ANY($1)`
 
@@ -205,14 +207,55 @@ func (tx *Tx) CasesOfItems(ctx context.Context, ids []cases.ItemID) ([]cases.Cas
 	})
 }
 
-const eraseBodies = `UPDATE item SET body = NULL, body_hash = u.hash
-FROM unnest($1::uuid[], $2::bytea[]) u(id, hash) WHERE item.id = u.id AND item.body IS NOT NULL`
+const eraseBodies = `UPDATE item SET body = NULL, body_hash = coalesce(u.hash, item.body_hash), erased = true
+FROM unnest($1::uuid[], $2::bytea[]) u(id, hash) WHERE item.id = u.id AND NOT item.erased`
+const addTombstones = `INSERT INTO tombstone (item) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING`
 
 // EraseBodies drops nonce and body of items and keeps their heads; hashes keep
-// the ids provable (rule 25).
+// the ids provable (rule 25; nil where the body is gone already). The bodies
+// never come back.
 func (tx *Tx) EraseBodies(ctx context.Context, ids []cases.ItemID, hashes [][]byte) error {
+	if _, err := tx.Exec(ctx, addTombstones, uuids(ids)); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, eraseBodies, uuids(ids), hashes)
 	return err
+}
+
+const tombstones = `SELECT item FROM tombstone WHERE item = ANY($1)`
+
+// Tombstones returns those of ids whose bodies must not be kept.
+func (tx *Tx) Tombstones(ctx context.Context, ids []cases.ItemID) (map[cases.ItemID]bool, error) {
+	rows, err := tx.Query(ctx, tombstones, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	out := map[cases.ItemID]bool{}
+	var id [16]byte
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error { out[id] = true; return nil })
+	return out, err
+}
+
+const fillBody = `UPDATE item SET body = $2, body_hash = NULL WHERE id = $1 AND body IS NULL AND NOT erased`
+
+// FillBody gives an item its body that came bare before.
+func (tx *Tx) FillBody(ctx context.Context, id cases.ItemID, body []byte) error {
+	_, err := tx.Exec(ctx, fillBody, [16]byte(id), body)
+	return err
+}
+
+const missingBodies = `SELECT i.id FROM item i JOIN share s ON s.item = i.id AND s.peer = $1 WHERE i.body IS NULL AND NOT i.erased LIMIT $2`
+
+// MissingBodies returns items shared with a peer that came bare.
+func (tx *Tx) MissingBodies(ctx context.Context, peer cases.NodeID, limit int) ([]cases.ItemID, error) {
+	rows, err := tx.Query(ctx, missingBodies, int64(peer), limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (id cases.ItemID, err error) {
+		err = r.Scan((*[16]byte)(&id))
+		return id, err
+	})
 }
 
 // Cover says that a receipt covers an item.
@@ -222,10 +265,11 @@ type Cover struct {
 	Author  cases.NodeID
 	HeldAt  time.Time
 	Reason  cases.Reject
+	Aside   bool // says nothing of delivery to the receiver's side
 }
 
-const insertCovers = `INSERT INTO cover (item, receipt, author, held_at, reason)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::smallint[]) u ON CONFLICT DO NOTHING`
+const insertCovers = `INSERT INTO cover (item, receipt, author, held_at, reason, aside)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::smallint[], $6::boolean[]) u ON CONFLICT DO NOTHING`
 
 // InsertCovers indexes what receipts cover.
 func (tx *Tx) InsertCovers(ctx context.Context, cs []Cover) error {
@@ -234,10 +278,12 @@ func (tx *Tx) InsertCovers(ctx context.Context, cs []Cover) error {
 	}
 	n := len(cs)
 	items, receipts, authors, at, reasons := make([][16]byte, n), make([][16]byte, n), make([]int64, n), make([]time.Time, n), make([]int16, n)
+	aside := make([]bool, n)
 	for i, c := range cs {
+		aside[i] = c.Aside
 		items[i], receipts[i], authors[i], at[i], reasons[i] = c.Item, c.Receipt, int64(c.Author), c.HeldAt, int16(c.Reason)
 	}
-	_, err := tx.Exec(ctx, insertCovers, items, receipts, authors, at, reasons)
+	_, err := tx.Exec(ctx, insertCovers, items, receipts, authors, at, reasons, aside)
 	return err
 }
 

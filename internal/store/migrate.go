@@ -7,8 +7,9 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // database/sql driver for goose
+	"github.com/jackc/pgx/v5/stdlib" // database/sql driver for goose
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
@@ -18,14 +19,20 @@ import (
 //go:embed migration/*.sql
 var migrations embed.FS
 
+// lockTimeout keeps a migration that waits for a table from blocking all that
+// comes after it.
+const lockTimeout = "10s"
+
 // Migrate brings the database behind url to the newest schema, under an
 // advisory lock. url must own the database and, the first time, be allowed to
 // create the three runtime roles. It returns how many migrations ran.
 func Migrate(ctx context.Context, url string) (int, error) {
-	conn, err := sql.Open("pgx", url)
+	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return 0, fault.Invalid("DATABASE_URL", "database URL does not parse")
+		return 0, fault.Invalid("DATABASE_URL", "database URL does not parse") // the cause may hold a password
 	}
+	config.RuntimeParams["lock_timeout"] = lockTimeout
+	conn := stdlib.OpenDB(*config)
 	defer func() { _ = conn.Close() }()
 	if err := createRoles(ctx, conn); err != nil {
 		return 0, err
@@ -34,7 +41,7 @@ func Migrate(ctx context.Context, url string) (int, error) {
 	if err != nil {
 		return 0, fault.Internal("MIGRATE", "embedded migrations").Because(err)
 	}
-	session, err := lock.NewPostgresSessionLocker()
+	session, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return 0, fault.Internal("MIGRATE", "advisory lock").Because(err)
 	}
@@ -71,7 +78,8 @@ BEGIN
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
             NULL;
         END;
-        IF NOT pg_has_role(current_user, r, 'MEMBER') THEN
+        -- From PostgreSQL 16 on a member may lack the right to SET ROLE.
+        IF NOT pg_has_role(current_user, r, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
             EXECUTE format('GRANT %I TO current_user', r);
         END IF;
     END LOOP;

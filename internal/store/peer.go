@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,6 +57,30 @@ func (tx *Tx) AddMended(ctx context.Context, n cases.NodeID, count int) error {
 	return err
 }
 
+const selectPeer = `SELECT node, speaks, last_heard, last_agreed, agreed_epoch, least_pending, mended, round_trip_ms FROM peer WHERE node = $1`
+
+// Peer returns what is remembered of a peer; one never heard of speaks version
+// 1.
+func (tx *Tx) Peer(ctx context.Context, n cases.NodeID) (Peer, error) {
+	rows, err := tx.Query(ctx, selectPeer, int64(n))
+	if err != nil {
+		return Peer{}, err
+	}
+	p, err := pgx.CollectOneRow(rows, scanPeer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Peer{Node: n, Speaks: 1}, nil
+	}
+	return p, err
+}
+
+func scanPeer(r pgx.CollectableRow) (p Peer, err error) {
+	var heard, agreed, least *time.Time
+	var speaks int16
+	err = r.Scan((*int64)(&p.Node), &speaks, &heard, &agreed, &p.AgreedEpoch, &least, &p.Mended, &p.RoundTripMS)
+	p.Speaks, p.LastHeard, p.LastAgreed, p.LeastPending = uint32(speaks), orZero(heard), orZero(agreed), orZero(least)
+	return p, err
+}
+
 const selectPeers = `SELECT node, speaks, last_heard, last_agreed, agreed_epoch, least_pending, mended, round_trip_ms FROM peer ORDER BY node`
 
 // Peers lists the peers that were ever heard of.
@@ -64,13 +89,7 @@ func (tx *Tx) Peers(ctx context.Context) ([]Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (p Peer, err error) {
-		var heard, agreed, least *time.Time
-		var speaks int16
-		err = r.Scan((*int64)(&p.Node), &speaks, &heard, &agreed, &p.AgreedEpoch, &least, &p.Mended, &p.RoundTripMS)
-		p.Speaks, p.LastHeard, p.LastAgreed, p.LeastPending = uint32(speaks), orZero(heard), orZero(agreed), orZero(least)
-		return p, err
-	})
+	return pgx.CollectRows(rows, scanPeer)
 }
 
 const setRoundTrip = `UPDATE peer SET round_trip_ms = $2 WHERE node = $1`

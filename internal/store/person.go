@@ -193,54 +193,65 @@ func (tx *Tx) SidesOfPerson(ctx context.Context, p cases.PersonID) ([]Side, erro
 }
 
 // Offer is one offer of a round; Sealed is all about it but that it is closed.
+// With Due it is the draft of a FEEDBACK.
 type Offer struct {
 	Case   cases.CaseID
 	Office area.Key
 	Round  uint32
-	Person cases.PersonID
+	Person cases.PersonID // zero: nobody was paired, so nothing was offered
 	Sealed []byte
+	Due    time.Time // the round's instant; zero: the round goes on
 }
 
 const putOffer = `INSERT INTO offer (case_id, office, round, person, closed, sealed) VALUES ($1, $2, $3, $4, true, $5)
-ON CONFLICT (case_id, office, round) DO UPDATE SET person = excluded.person, sealed = excluded.sealed`
+ON CONFLICT (case_id, office, round) DO UPDATE SET person = excluded.person, sealed = excluded.sealed, closed = true WHERE offer.due IS NULL`
 
 // PutOffer records an offer; recording it again before the round's end
-// replaces it.
-func (tx *Tx) PutOffer(ctx context.Context, o Offer) error {
-	_, err := tx.Exec(ctx, putOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), [16]byte(o.Person), o.Sealed)
+// replaces it. It reports false where the round is over.
+func (tx *Tx) PutOffer(ctx context.Context, o Offer) (bool, error) {
+	t, err := tx.Exec(ctx, putOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), null16(o.Person), o.Sealed)
+	return t.RowsAffected() == 1, err
+}
+
+const draftOffers = `INSERT INTO offer (case_id, office, round, closed, due)
+SELECT c, o, $3, false, $4 FROM unnest($1::uuid[], $2::bigint[]) u(c, o)
+ON CONFLICT (case_id, office, round) DO UPDATE SET due = excluded.due WHERE offer.due IS NULL`
+
+// DraftOffers ends a round for disclosed cases: each gets a draft, whether
+// anything was offered or not. Doing it again is harmless.
+func (tx *Tx) DraftOffers(ctx context.Context, sides []Side, round uint32, instant time.Time) (int64, error) {
+	ids, offices := make([][16]byte, len(sides)), make([]int64, len(sides))
+	for i := range sides {
+		ids[i], offices[i] = sides[i].Case, int64(sides[i].Office)
+	}
+	t, err := tx.Exec(ctx, draftOffers, ids, offices, int32(round), instant)
+	return t.RowsAffected(), err
+}
+
+const offerDrafts = `SELECT case_id, office, round, person, sealed, due FROM offer
+WHERE due IS NOT NULL AND item IS NULL ORDER BY due, case_id LIMIT $1 FOR UPDATE SKIP LOCKED`
+
+// OfferDrafts locks drafts that wait to be sent, of the transaction's offices.
+func (tx *Tx) OfferDrafts(ctx context.Context, limit int) ([]Offer, error) {
+	rows, err := tx.Query(ctx, offerDrafts, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (o Offer, err error) {
+		var round int32
+		var person *[16]byte
+		err = r.Scan((*[16]byte)(&o.Case), (*int64)(&o.Office), &round, &person, &o.Sealed, &o.Due)
+		o.Round, o.Person = uint32(round), or16[cases.PersonID](person)
+		return o, err
+	})
+}
+
+const sentOffer = `UPDATE offer SET item = $4 WHERE case_id = $1 AND office = $2 AND round = $3`
+
+// SentOffer notes the FEEDBACK that a draft became.
+func (tx *Tx) SentOffer(ctx context.Context, o Offer, item cases.ItemID) error {
+	_, err := tx.Exec(ctx, sentOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), [16]byte(item))
 	return err
-}
-
-const offersOfRound = `SELECT o.case_id, o.office, o.round, o.person, o.sealed FROM offer o
-WHERE o.round = $1 AND NOT EXISTS (SELECT 1 FROM item i WHERE i.case_id = o.case_id AND i.kind = 8 AND i.author = $2 AND i.recorded_at = $3)
-LIMIT $4`
-
-// OffersWithoutFeedback returns offers of a round for which no FEEDBACK stands
-// that was recorded at the round's instant.
-func (tx *Tx) OffersWithoutFeedback(ctx context.Context, round uint32, author cases.NodeID, instant time.Time, limit int) ([]Offer, error) {
-	rows, err := tx.Query(ctx, offersOfRound, int32(round), int64(author), instant, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanOffer)
-}
-
-const offersOfCases = `SELECT case_id, office, round, person, sealed FROM offer WHERE case_id = ANY($1)`
-
-// OffersOf returns the offers on cases.
-func (tx *Tx) OffersOf(ctx context.Context, ids []cases.CaseID) ([]Offer, error) {
-	rows, err := tx.Query(ctx, offersOfCases, uuids(ids))
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanOffer)
-}
-
-func scanOffer(r pgx.CollectableRow) (o Offer, err error) {
-	var round int32
-	err = r.Scan((*[16]byte)(&o.Case), (*int64)(&o.Office), &round, (*[16]byte)(&o.Person), &o.Sealed)
-	o.Round = uint32(round)
-	return o, err
 }
 
 // Certificate is one request for a 婚育证明 at the origin.

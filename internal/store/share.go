@@ -19,34 +19,29 @@ type Share struct {
 	MinVersion uint32
 	RecordedAt time.Time
 	Settled    bool
+	Homeward   bool // FEEDBACK, REVOKE on its way back to its own side (M13)
 }
 
 // Day is the Shanghai day by which digests split.
 func (s *Share) Day() int { return civil.In(s.RecordedAt).Days() }
 
-const insertShares = `INSERT INTO share (peer, item, day, pair, hash, settled, urgent, kind, min_version, recorded_at)
-SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[], $8::smallint[], $9::smallint[], $10::timestamptz[]) u`
+const insertShares = `INSERT INTO share (peer, item, day, pair, hash, settled, urgent, kind, min_version, recorded_at, homeward)
+SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::int[], $4::bigint[], $5::bigint[], $6::boolean[], $7::boolean[], $8::smallint[], $9::smallint[], $10::timestamptz[], $11::boolean[]) u`
 
 // The exchange may meet rows that stand: a row that is settled stays so, and
 // giving an item settles a pending one.
-const mergeShares = insertShares + ` ON CONFLICT (peer, item) DO UPDATE SET settled = true WHERE excluded.settled AND NOT share.settled`
+const mergeShares = `WITH merged AS (` + insertShares + `
+    ON CONFLICT (peer, item) DO UPDATE SET settled = true WHERE excluded.settled AND NOT share.settled RETURNING peer, day, settled
+), done AS (SELECT peer, day FROM merged WHERE settled), ` + dropped + ` SELECT count(*) FROM done`
 
 // AddShares writes rows of items that were written just now in this
 // transaction, none of which can stand yet.
 func (tx *Tx) AddShares(ctx context.Context, s []Share) error { return tx.shares(ctx, insertShares, s) }
 
-// MergeShares writes rows beside those that stand; only the exchange can.
+// MergeShares writes rows beside those that stand; only the exchange can. No
+// (peer, item) may be there twice.
 func (tx *Tx) MergeShares(ctx context.Context, s []Share) error {
-	if err := tx.shares(ctx, mergeShares, s); err != nil {
-		return err
-	}
-	var settled []Share
-	for i := range s {
-		if s[i].Settled {
-			settled = append(settled, s[i])
-		}
-	}
-	return tx.dropDigests(ctx, settled)
+	return tx.shares(ctx, mergeShares, s)
 }
 
 func (tx *Tx) shares(ctx context.Context, sql string, s []Share) error {
@@ -56,12 +51,14 @@ func (tx *Tx) shares(ctx context.Context, sql string, s []Share) error {
 	n := len(s)
 	peers, items, days, pairs, hashes := make([]int64, n), make([][16]byte, n), make([]int32, n), make([]int64, n), make([]int64, n)
 	settled, urgent, kinds, vers, at := make([]bool, n), make([]bool, n), make([]int16, n), make([]int16, n), make([]time.Time, n)
+	homeward := make([]bool, n)
 	for i := range s {
 		r := &s[i]
+		homeward[i] = r.Homeward
 		peers[i], items[i], days[i], pairs[i], hashes[i] = int64(r.Peer), r.Item, int32(r.Day()), int64(r.Pair), int64(r.Item.Hash64())
 		settled[i], urgent[i], kinds[i], vers[i], at[i] = r.Settled, r.Kind == cases.Receipt, int16(r.Kind), int16(r.MinVersion), r.RecordedAt
 	}
-	_, err := tx.Exec(ctx, sql, peers, items, days, pairs, hashes, settled, urgent, kinds, vers, at)
+	_, err := tx.Exec(ctx, sql, peers, items, days, pairs, hashes, settled, urgent, kinds, vers, at, homeward)
 	return err
 }
 
@@ -81,13 +78,16 @@ const claim = `WITH urgent AS (
     SELECT item FROM share WHERE peer = $1 AND NOT settled AND urgent AND next_try <= now() AND min_version <= $3
     ORDER BY next_try LIMIT $2 FOR UPDATE SKIP LOCKED
 ), rest AS (
-    SELECT item FROM share WHERE peer = $1 AND NOT settled AND NOT urgent AND next_try <= now() AND min_version <= $3 AND ($4 OR kind <> 8)
+    SELECT item FROM share WHERE peer = $1 AND NOT settled AND NOT urgent AND next_try <= now() AND min_version <= $3 AND ($4 OR kind <> 8 OR homeward)
     ORDER BY next_try LIMIT $2 FOR UPDATE SKIP LOCKED
-), due AS (SELECT item FROM urgent UNION ALL SELECT item FROM rest LIMIT $2)
-UPDATE share s SET attempts = least(attempts + 1, 100), settled = s.urgent,
-    next_try = now() + least(interval '1 hour', interval '15 seconds' * power(2, least(attempts, 12))) * (0.875 + random() / 4)
-FROM due WHERE s.peer = $1 AND s.item = due.item
-RETURNING s.item, s.kind, s.attempts, s.recorded_at`
+), due AS (SELECT item FROM urgent UNION ALL SELECT item FROM rest LIMIT $2),
+sent AS (
+    UPDATE share s SET attempts = least(attempts + 1, 100), settled = s.urgent,
+        next_try = now() + least(interval '1 hour', interval '15 seconds' * power(2, least(attempts, 12))) * (0.875 + random() / 4)
+    FROM due WHERE s.peer = $1 AND s.item = due.item
+    RETURNING s.peer, s.day, s.item, s.kind, s.attempts, s.recorded_at, s.urgent
+), done AS (SELECT peer, day FROM sent WHERE urgent), ` + dropped + `
+SELECT item, kind, attempts, recorded_at FROM sent ORDER BY urgent DESC, recorded_at, item`
 
 // Claim takes up to limit rows that are due for peer and sets their next try.
 // Receipts among them are settled by that (rule 14). feedback says whether
@@ -105,15 +105,21 @@ func (tx *Tx) Claim(ctx context.Context, peer cases.NodeID, limit int, speaks ui
 	})
 }
 
-const unclaim = `UPDATE share SET next_try = now(), attempts = greatest(attempts - 1, 0) WHERE peer = $1 AND item = ANY($2) AND NOT settled`
+const unclaim = `WITH done AS (
+    UPDATE share SET next_try = now(), attempts = greatest(attempts - 1, 0), settled = false
+    WHERE peer = $1 AND item = ANY($2) AND (urgent OR NOT settled) RETURNING peer, day
+), ` + dropped + ` SELECT count(*) FROM done`
 
-// Unclaim makes rows due at once that were claimed and then not sent.
+// Unclaim makes rows due at once that were claimed and then not sent; receipts,
+// which the claim had settled, are owed again.
 func (tx *Tx) Unclaim(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) error {
 	_, err := tx.Exec(ctx, unclaim, int64(peer), uuids(ids))
 	return err
 }
 
-const settle = `UPDATE share SET settled = true WHERE peer = $1 AND item = ANY($2) AND NOT settled RETURNING item, recorded_at`
+const settle = `WITH done AS (
+    UPDATE share SET settled = true WHERE peer = $1 AND item = ANY($2) AND NOT settled RETURNING peer, day, item
+), ` + dropped + ` SELECT item FROM done`
 
 // Settle marks rows as held by the peer and returns those that were pending.
 func (tx *Tx) Settle(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) ([]cases.ItemID, error) {
@@ -121,44 +127,28 @@ func (tx *Tx) Settle(ctx context.Context, peer cases.NodeID, ids []cases.ItemID)
 	if err != nil {
 		return nil, err
 	}
-	var done []Share
-	s := Share{Peer: peer}
-	if _, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&s.Item), &s.RecordedAt}, func() error { done = append(done, s); return nil }); err != nil {
-		return nil, err
-	}
-	out := make([]cases.ItemID, len(done))
-	for i := range done {
-		out[i] = done[i].Item
-	}
-	return out, tx.dropDigests(ctx, done)
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (id cases.ItemID, err error) {
+		err = r.Scan((*[16]byte)(&id))
+		return id, err
+	})
 }
 
-const unsettle = `UPDATE share SET settled = false, next_try = now(), attempts = 0 WHERE peer = $1 AND item = ANY($2) AND settled RETURNING item, recorded_at`
-const forgetShares = `DELETE FROM share WHERE peer = $1 AND item = ANY($2) RETURNING item, recorded_at`
+const unsettle = `WITH done AS (
+    UPDATE share SET settled = false, next_try = now(), attempts = 0 WHERE peer = $1 AND item = ANY($2) AND settled RETURNING peer, day
+), ` + dropped + ` SELECT count(*) FROM done`
+const forgetShares = `WITH done AS (DELETE FROM share WHERE peer = $1 AND item = ANY($2) RETURNING peer, day), ` + dropped + ` SELECT count(*) FROM done`
 
 // Unsettle owes items to the peer again (rule 18, ii).
-func (tx *Tx) Unsettle(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) (int, error) {
-	return tx.changeShares(ctx, unsettle, peer, ids)
+func (tx *Tx) Unsettle(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) (n int, err error) {
+	err = tx.QueryRow(ctx, unsettle, int64(peer), uuids(ids)).Scan(&n)
+	return n, err
 }
 
 // ForgetShares deletes rows of a peer that is no longer a home.
-func (tx *Tx) ForgetShares(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) (int, error) {
-	return tx.changeShares(ctx, forgetShares, peer, ids)
+func (tx *Tx) ForgetShares(ctx context.Context, peer cases.NodeID, ids []cases.ItemID) (n int, err error) {
+	err = tx.QueryRow(ctx, forgetShares, int64(peer), uuids(ids)).Scan(&n)
+	return n, err
 }
-
-func (tx *Tx) changeShares(ctx context.Context, sql string, peer cases.NodeID, ids []cases.ItemID) (int, error) {
-	rows, err := tx.Query(ctx, sql, int64(peer), uuids(ids))
-	if err != nil {
-		return 0, err
-	}
-	var done []Share
-	s := Share{Peer: peer}
-	if _, err = pgx.ForEachRow(rows, []any{(*[16]byte)(&s.Item), &s.RecordedAt}, func() error { done = append(done, s); return nil }); err != nil {
-		return 0, err
-	}
-	return len(done), tx.dropDigests(ctx, done)
-}
-
 
 // The distinct peers are few and share_due is partial, so walking it with a
 // loose scan costs one probe a peer.
@@ -180,7 +170,7 @@ func (tx *Tx) PendingPeers(ctx context.Context) ([]cases.NodeID, error) {
 	})
 }
 
-const retryNow = `UPDATE share SET next_try = now() WHERE NOT settled AND ($1 = 0 OR peer = $1) AND next_try > now() AND kind <> 8`
+const retryNow = `UPDATE share SET next_try = now() WHERE NOT settled AND ($1::bigint = 0 OR peer = $1) AND next_try > now() AND kind <> 8`
 
 // RetryNow makes everything owed to peer (0: to all) due at once.
 func (tx *Tx) RetryNow(ctx context.Context, peer cases.NodeID) (int64, error) {
@@ -220,6 +210,30 @@ func (tx *Tx) PeerLoads(ctx context.Context, settled bool) ([]PeerLoad, error) {
 		err = r.Scan((*int64)(&p.Peer), &p.Pending, &oldest, &p.Settled, &p.PendingReady)
 		p.OldestAt = orZero(oldest)
 		return p, err
+	})
+}
+
+const feedbackPending = `SELECT EXISTS (SELECT 1 FROM share WHERE peer = $1 AND NOT settled AND kind IN (8, 9) AND homeward)`
+
+// FeedbackPending reports whether FEEDBACK or REVOKE of the peer's own side is
+// pending towards it.
+func (tx *Tx) FeedbackPending(ctx context.Context, peer cases.NodeID) (b bool, err error) {
+	err = tx.QueryRow(ctx, feedbackPending, int64(peer)).Scan(&b)
+	return b, err
+}
+
+// share is found by peer first; who settled was heard of, so peer has all.
+const sharersOf = `SELECT s.peer FROM peer p JOIN share s ON s.peer = p.node AND s.item = $1 WHERE s.settled ORDER BY s.peer`
+
+// SharersOf returns the peers that hold an item.
+func (tx *Tx) SharersOf(ctx context.Context, id cases.ItemID) ([]cases.NodeID, error) {
+	rows, err := tx.Query(ctx, sharersOf, [16]byte(id))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (n cases.NodeID, err error) {
+		err = r.Scan((*int64)(&n))
+		return n, err
 	})
 }
 

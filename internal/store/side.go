@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -189,38 +191,51 @@ type SideFilter struct {
 	Waiting     uint8
 	DueBefore   time.Time
 	Counterpart area.Key
-	AfterDue    time.Time // position of the page before
+	AfterDue    time.Time // position of the page before; zero: not delivered
 	AfterCase   cases.CaseID
+	AfterOffice area.Key // 0: after all sides of AfterCase
 	After       bool
 	Limit       int
 }
 
-// case_side_due gives each office's rows in order; undelivered ones, without a
-// due time, come last.
-const listSides = `SELECT ` + sideColumns + ` FROM case_side
-WHERE office = ANY($1) AND ($2 = 0 OR kind = $2) AND (cardinality($3::smallint[]) = 0 OR status = ANY($3)) AND ($4 = 0 OR side = $4)
-    AND ($5 = 0 OR waiting = $5) AND ($6::timestamptz IS NULL OR coalesce(due_at, 'infinity'::timestamptz) < $6)
-    AND ($7 = 0 OR CASE WHEN side = 1 THEN y ELSE x END BETWEEN $7 AND $8)
-    AND (NOT $9 OR (coalesce(due_at, 'infinity'::timestamptz), case_id) > ($10::timestamptz, $11::uuid))
-ORDER BY coalesce(due_at, 'infinity'::timestamptz), case_id LIMIT $12`
+// case_side_due gives each office's rows in order, so that a page reads no more
+// than itself; undelivered ones, without a due time, come last. Offices beyond
+// the first cost a page each.
+const listSides = `SELECT s.* FROM unnest($1::bigint[]) o (office) CROSS JOIN LATERAL (
+    SELECT ` + sideColumns + ` FROM case_side
+    WHERE office = o.office AND ($2 = 0 OR kind = $2) AND (cardinality($3::smallint[]) = 0 OR status = ANY($3)) AND ($4 = 0 OR side = $4)
+        AND ($5 = 0 OR waiting = $5) AND ($6::bigint = 0 OR CASE WHEN side = 1 THEN y ELSE x END BETWEEN $6 AND $7::bigint)
+        AND (coalesce(due_at, 'infinity'::timestamptz), case_id, office) > ($8::timestamptz, $9::uuid, $10::bigint)
+        AND (coalesce(due_at, 'infinity'::timestamptz), case_id) < ($11::timestamptz, $12::uuid)
+    ORDER BY coalesce(due_at, 'infinity'::timestamptz), case_id LIMIT $13
+) s ORDER BY coalesce(s.due_at, 'infinity'::timestamptz), s.case_id, s.office LIMIT $13`
 
-// ListSides returns sides in order of due time.
+// ListSides returns sides in order of due time, case and office.
 func (tx *Tx) ListSides(ctx context.Context, f SideFilter) ([]Side, error) {
-	offices := make([]int64, len(f.Offices))
-	for i, o := range f.Offices {
-		offices[i] = int64(o)
-	}
 	states := make([]int16, len(f.States))
 	for i, s := range f.States {
 		states[i] = int16(s)
 	}
-	after := any(f.AfterDue)
-	if f.AfterDue.IsZero() {
-		after = "infinity"
+	// Both bounds are rows, in place of conditions that may be absent: those
+	// would keep the index from finding a page.
+	const infinity, beginning = "infinity", "-infinity"
+	after, afterOffice := any(beginning), f.AfterOffice
+	if f.After {
+		after = f.AfterDue
+		if f.AfterDue.IsZero() {
+			after = infinity
+		}
+		if afterOffice == 0 {
+			afterOffice = math.MaxInt64
+		}
+	}
+	before, beforeCase := any(f.DueBefore), [16]byte{}
+	if f.DueBefore.IsZero() {
+		before, beforeCase = infinity, [16]byte(bytes.Repeat([]byte{0xff}, 16))
 	}
 	lo, hi := within(f.Counterpart)
-	rows, err := tx.Query(ctx, listSides, offices, int16(f.Kind), states, int16(f.Side), int16(f.Waiting), nullTime(f.DueBefore),
-		lo, hi, f.After, after, [16]byte(f.AfterCase), f.Limit)
+	rows, err := tx.Query(ctx, listSides, ints(f.Offices), int16(f.Kind), states, int16(f.Side), int16(f.Waiting), lo, hi,
+		after, [16]byte(f.AfterCase), int64(afterOffice), before, beforeCase, f.Limit)
 	if err != nil {
 		return nil, err
 	}

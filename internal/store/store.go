@@ -205,18 +205,18 @@ func again(err error) bool {
 	return ok && (pe.Code == "40001" || pe.Code == "40P01")
 }
 
-// IsCulprit reports whether err says that a value itself is wrong (SQLSTATE
-// class 22 or 23), so that the item that brought it can be found by bisecting.
-func IsCulprit(err error) bool {
-	pe, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (strings.HasPrefix(pe.Code, "22") || strings.HasPrefix(pe.Code, "23"))
-}
-
 // IsDuplicate reports whether err is a unique violation.
 func IsDuplicate(err error) bool {
 	pe, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pe.Code == "23505"
 }
+
+// Reasons of errors that say that a value itself is wrong (SQLSTATE class 22 or
+// 23), so that whoever brought it can be found.
+const (
+	ReasonValue     = "VALUE"
+	ReasonDuplicate = "DUPLICATE"
+)
 
 // translate turns a driver error into a fault. Only code and constraint are
 // kept: messages and details of PostgreSQL can quote values of a person.
@@ -224,7 +224,12 @@ func translate(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := fault.As(err); ok {
+	pe, driver := errors.AsType[*pgconn.PgError](err)
+	if f, ok := fault.As(err); ok {
+		if driver { // as a cause, which would quote what the fault does not
+			clean := *f
+			return clean.Because(nil)
+		}
 		return err
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -233,16 +238,15 @@ func translate(op string, err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fault.NotFound("NOT_FOUND", "%s: no such row", op).Zh("没有找到，或您无权查看")
 	}
-	pe, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
+	if !driver {
 		return fault.Unavailable("DATABASE", "%s: database not reached", op).Zh("数据库暂时无法连接，请稍后重试")
 	}
 	what := fmt.Sprintf("%s: sqlstate %s %s", op, pe.Code, pe.ConstraintName)
 	switch {
 	case pe.Code == "23505":
-		return fault.Conflict("DUPLICATE", "%s", what).Zh("已存在相同的记录")
+		return fault.Conflict(ReasonDuplicate, "%s", what).Zh("已存在相同的记录")
 	case pe.Code[:2] == "22" || pe.Code[:2] == "23":
-		return fault.Invalid("VALUE", "%s", what).Zh("数据库拒绝了某个值")
+		return fault.Invalid(ReasonValue, "%s", what).Zh("数据库拒绝了某个值")
 	case pe.Code[:2] == "40", pe.Code[:2] == "53", pe.Code[:2] == "57", pe.Code[:2] == "08", pe.Code[:2] == "58":
 		return fault.Unavailable("DATABASE", "%s", what).Zh("数据库暂时无法处理，请稍后重试")
 	case pe.Code == "42501":

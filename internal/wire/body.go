@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"yipan/internal/area"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	"yipan/internal/fault"
@@ -77,20 +76,31 @@ func fieldsToProto(f *cases.Fields) *wirev1.Fields {
 func fieldsFromProto(p *wirev1.Fields) (*cases.Fields, error) {
 	f := &cases.Fields{
 		Name: p.GetName(), DocumentKind: p.GetDocumentKind(), DocumentNumber: p.GetDocumentNumber(), Sex: p.GetSex(),
-		Birth: civil.FromDays(int(p.GetBirthDay())), Contact: p.GetContact(), ContactSafe: p.GetContactSafe(),
-		EventDay: civil.FromDays(int(p.GetEventDay())), Place: area.Key(p.GetPlace()), Request: p.GetRequest(),
-		Certificate: p.GetCertificate(),
+		Birth: day(p.GetBirthDay()), Contact: p.GetContact(), ContactSafe: p.GetContactSafe(),
+		EventDay: day(p.GetEventDay()), Request: p.GetRequest(), Certificate: p.GetCertificate(),
 	}
 	var err error
+	if f.Place, err = areaKey(p.GetPlace()); err != nil {
+		return nil, err
+	}
 	if f.Basis, err = basisFromProto(p.GetBasis()); err == nil {
 		f.Confirm, err = basisFromProto(p.GetConfirm())
 	}
 	return f, err
 }
 
+// day reads a day number. The zero Date travels as its own number, which is
+// outside the calendar; whatever else is outside reads as no day known, too.
+func day(n int32) civil.Date {
+	if d := civil.FromDays(int(n)); d.Valid() {
+		return d
+	}
+	return civil.Date{}
+}
+
 func answerFromProto(p *wirev1.Answer) (*cases.AnswerBody, error) {
 	a := &cases.AnswerBody{
-		Area: area.Key(p.GetArea()), Attempts: p.GetAttempts(), Channels: p.GetChannels(),
+		Attempts: p.GetAttempts(), Channels: p.GetChannels(),
 		ConflictFields: p.GetConflictFields(), Reason: p.GetReason(), Check: p.GetCheck(),
 	}
 	if o := p.GetOutcome(); o > 0 && o <= 255 {
@@ -101,6 +111,9 @@ func answerFromProto(p *wirev1.Answer) (*cases.AnswerBody, error) {
 		return nil, err
 	}
 	a.DuplicateOf = dup
+	if a.Area, err = areaKey(p.GetArea()); err != nil {
+		return nil, err
+	}
 	a.Basis, err = basisFromProto(p.GetBasis())
 	return a, err
 }
@@ -137,6 +150,9 @@ func receiptToProto(r *cases.ReceiptBody) *wirev1.Receipt {
 	for _, id := range r.Covered {
 		p.Covered = append(p.Covered, id[:])
 	}
+	for _, id := range r.Aside {
+		p.Aside = append(p.Aside, id[:])
+	}
 	ids := slices.SortedFunc(maps.Keys(r.Rejected), func(a, b cases.ItemID) int { return slices.Compare(a[:], b[:]) })
 	for _, id := range ids {
 		p.Rejected = append(p.Rejected, &wirev1.Rejection{ItemId: id[:], Reason: wirev1.RejectReason(r.Rejected[id])})
@@ -158,6 +174,12 @@ func receiptFromProto(p *wirev1.Receipt) (*cases.ReceiptBody, error) {
 			return nil, fault.Invalid("UNREADABLE", "receipt covers an id of %d bytes", len(c))
 		}
 		r.Covered = append(r.Covered, cases.ItemID(c))
+	}
+	for _, c := range p.GetAside() {
+		if len(c) != 16 {
+			return nil, fault.Invalid("UNREADABLE", "receipt sets aside an id of %d bytes", len(c))
+		}
+		r.Aside = append(r.Aside, cases.ItemID(c))
 	}
 	for _, j := range p.GetRejected() {
 		if len(j.GetItemId()) != 16 {

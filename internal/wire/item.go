@@ -29,29 +29,36 @@ const nonceBytes = 16
 
 var det = proto.MarshalOptions{Deterministic: true}
 
-// NewItem encodes head and body and gives the item its id. The body is padded
-// to padTo bytes where that is larger than its own size (0: not padded).
+// NewItem encodes head and body and gives the item its id. With padTo > 0 the
+// body is padded to exactly padTo bytes, whatever it says; a longer one is
+// Invalid BODY_TOO_LONG.
 func NewItem(h cases.Head, b cases.Body, padTo int) (cases.Item, error) {
-	body := bodyToProto(b)
-	raw, err := det.Marshal(body)
-	if err != nil {
-		return cases.Item{}, fault.Internal("ENCODE", "encode body of %s", h.Kind).Because(err)
+	return newItem(h, b, padTo, newNonce())
+}
+
+func newNonce() []byte {
+	n := make([]byte, nonceBytes)
+	_, _ = rand.Read(n) // never fails (crypto/rand)
+	return n
+}
+
+func newItem(h cases.Head, b cases.Body, padTo int, nonce []byte) (cases.Item, error) {
+	raw, err := det.Marshal(bodyToProto(b))
+	if err != nil { // a string that is not UTF-8
+		return cases.Item{}, fault.Invalid("ENCODING", "encode body of %s", h.Kind).Because(err).Zh("内容含有无法识别的文字")
 	}
-	if n := padTo - len(raw) - 2; n > 0 {
-		if n > 127 {
-			n--
-		}
-		body.Padding = make([]byte, n)
-		if raw, err = det.Marshal(body); err != nil {
-			return cases.Item{}, fault.Internal("ENCODE", "pad body of %s", h.Kind).Because(err)
+	if padTo > 0 {
+		var ok bool
+		if raw, ok = padBody(raw, padTo); !ok {
+			return cases.Item{}, fault.Invalid("BODY_TOO_LONG", "body of kind %s has %d bytes, at most %d", h.Kind, len(raw), padTo).
+				Zh("内容过长，请精简")
 		}
 	}
 	head, err := det.Marshal(headToProto(&h))
 	if err != nil {
 		return cases.Item{}, fault.Internal("ENCODE", "encode head of %s", h.Kind).Because(err)
 	}
-	it := cases.Item{Head: h, HeadRaw: head, Nonce: make([]byte, nonceBytes), BodyRaw: raw}
-	_, _ = rand.Read(it.Nonce)
+	it := cases.Item{Head: h, HeadRaw: head, Nonce: nonce, BodyRaw: raw}
 	if len(head)+nonceBytes+len(raw) > MaxItemBytes {
 		return cases.Item{}, fault.Invalid("ITEM_TOO_LARGE", "item of kind %s has %d bytes, at most %d", h.Kind, len(head)+nonceBytes+len(raw), MaxItemBytes).
 			Zh("内容过长：一条记录最多 64 KB")
@@ -59,6 +66,41 @@ func NewItem(h cases.Head, b cases.Body, padTo int) (cases.Item, error) {
 	it.BodyHash = bodyHash(it.Nonce, raw)
 	it.ID = itemID(head, it.BodyHash)
 	return it, nil
+}
+
+// paddingTag is Body.padding, field 15 of wire type 2, one byte.
+const paddingTag = 15<<3 | 2
+
+// padBody appends the padding field so that exactly size bytes result, false
+// where raw is longer (or empty and one byte short). Written by hand, because
+// shortest varints leave sizes that no padding reaches (one byte more; 130
+// more; 16387 more): where needed, a varint here is longer than it must be,
+// which every decoder of protobuf reads.
+func padBody(raw []byte, size int) ([]byte, bool) {
+	gap := size - len(raw)
+	switch {
+	case gap < 0 || gap == 1 && len(raw) == 0:
+		return raw, false
+	case gap == 0:
+		return raw, true
+	case gap == 1: // too little for a field: the first tag, below 128, takes two bytes
+		return append([]byte{raw[0] | 0x80, 0}, raw[1:]...), true
+	}
+	width := 1
+	for gap-1-width >= 1<<(7*width) {
+		width++
+	}
+	n := gap - 1 - width
+	out := append(make([]byte, 0, size), raw...)
+	out = append(out, paddingTag)
+	for i := range width {
+		c := byte(n>>(7*i)) & 0x7f
+		if i < width-1 {
+			c |= 0x80
+		}
+		out = append(out, c)
+	}
+	return out[:size], true
 }
 
 func bodyHash(nonce, body []byte) [32]byte {
@@ -175,14 +217,16 @@ func headToProto(h *cases.Head) *wirev1.Head {
 
 func headFromProto(p *wirev1.Head) (cases.Head, error) {
 	h := cases.Head{
-		Author: cases.NodeID(p.GetAuthor()), Side: cases.Side(p.GetSide()),
-		X: area.Key(p.GetX()), Y: area.Key(p.GetY()), Round: p.GetRound(), T: p.GetT(),
+		Round: p.GetRound(), T: p.GetT(),
 		MinVersion: p.GetMinVersion(), RecordedAt: time.UnixMilli(p.GetRecordedAt()), Local: p.GetLocal(),
 		Limit:       cases.Limit{Days: p.GetLimitDays(), Working: p.GetLimitWorking(), Calendar: p.GetCalendar()},
 		ParentRound: p.GetParentRound(), Hops: p.GetHops(), Urgent: p.GetUrgent(), Terminal: p.GetTerminal(),
-		Area: area.Key(p.GetArea()), ByParent: p.GetByParent(), Dispute: p.GetDispute(), OfferRound: p.GetOfferRound(),
+		ByParent: p.GetByParent(), Dispute: p.GetDispute(), OfferRound: p.GetOfferRound(),
 	}
 	// Numbers beyond a byte are unknown kinds, not other known ones.
+	if s := p.GetSide(); s >= 0 && s <= 255 {
+		h.Side = cases.Side(s)
+	}
 	if k := p.GetKind(); k >= 0 && k <= 255 {
 		h.Kind = cases.ItemKind(k)
 	}
@@ -205,5 +249,31 @@ func headFromProto(p *wirev1.Head) (cases.Head, error) {
 		}
 		*f.to = id
 	}
+	var err error
+	for _, f := range []struct {
+		to   *area.Key
+		from uint64
+	}{
+		{(*area.Key)(&h.Author), p.GetAuthor()}, {&h.X, p.GetX()}, {&h.Y, p.GetY()}, {&h.Area, p.GetArea()},
+	} {
+		if *f.to, err = areaKey(f.from); err != nil {
+			return h, err
+		}
+	}
 	return h, nil
+}
+
+// areaKey reads a key off the wire: zero, or a level of 1 to 5 with a code no
+// finer than it. Anything else is refused here, before code that counts on the
+// level sees it.
+func areaKey(v uint64) (area.Key, error) {
+	const most = 999999999999*10 + 5
+	k := area.Key(min(v, most+1))
+	if v == 0 {
+		return 0, nil
+	}
+	if v > most || k.Level() < area.Province || k.Level() > area.Village || k.Cut(k.Level()) != k {
+		return 0, fault.Invalid("UNREADABLE", "%d is no area key", v)
+	}
+	return k, nil
 }

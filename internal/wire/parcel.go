@@ -102,8 +102,13 @@ type Parcel struct {
 }
 
 // Pack signs, pads and seals p for the key to, and returns the envelope's
-// bytes. It fills p's parcel id, manifest and signature.
+// bytes. It fills p's parcel id, manifest and signature. More than MaxItems
+// items, twice as many receipts or more than a receiver opens is Internal
+// PARCEL_TOO_LARGE.
 func Pack(p *Parcel, sign seal.SigningKey, to seal.SealTo, now time.Time) ([]byte, error) {
+	if len(p.Items) > MaxItems || len(p.Receipts) > 2*MaxItems {
+		return nil, fault.Internal("PARCEL_TOO_LARGE", "parcel of %d items and %d receipts", len(p.Items), len(p.Receipts))
+	}
 	_, _ = rand.Read(p.Parcel[:])
 	p.KeyID, p.Speaks, p.PackedAt = sign.ID(), Version, now
 	out := &wirev1.Parcel{Items: make([]*wirev1.Item, 0, len(p.Receipts)+len(p.Items))}
@@ -112,11 +117,13 @@ func Pack(p *Parcel, sign seal.SigningKey, to seal.SealTo, now time.Time) ([]byt
 		Serial: p.Serial, Speaks: p.Speaks, PackedAt: now.UnixMilli(),
 		Items: make([]byte, 0, 16*len(p.Items)),
 	}
+	p.Manifest.Items = make([]cases.ItemID, 0, len(p.Items))
 	for i := range p.Receipts {
 		out.Items = append(out.Items, ItemToProto(&p.Receipts[i]))
 	}
 	for i := range p.Items {
 		m.Items = append(m.Items, p.Items[i].ID[:]...)
+		p.Manifest.Items = append(p.Manifest.Items, p.Items[i].ID)
 		out.Items = append(out.Items, ItemToProto(&p.Items[i]))
 	}
 	var err error
@@ -139,8 +146,12 @@ func Pack(p *Parcel, sign seal.SigningKey, to seal.SealTo, now time.Time) ([]byt
 	if err != nil {
 		return nil, fault.Internal("ENCODE", "encode parcel").Because(err)
 	}
+	padded := seal.Pad(plain)
+	if len(padded) > MaxOpened {
+		return nil, fault.Internal("PARCEL_TOO_LARGE", "parcel of %d bytes", len(plain))
+	}
 	h := Header{Version: Version, Suite: to.Suite(), From: p.From, To: p.To, KeyID: to.ID(), Parcel: p.Parcel}
-	enc, ct, err := seal.Seal(to, h.info(), seal.Pad(plain))
+	enc, ct, err := seal.Seal(to, h.info(), padded)
 	if err != nil {
 		return nil, err
 	}
@@ -170,12 +181,14 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	if err := proto.Unmarshal(b, &p); err != nil {
 		return Envelope{}, fault.Invalid("UNREADABLE", "envelope does not decode").Because(err)
 	}
-	if len(p.GetKeyId()) != 8 || len(p.GetParcelId()) != 16 || p.GetSuite() > 0xffff {
-		return Envelope{}, fault.Invalid("UNREADABLE", "envelope misses key id or parcel id")
+	from, errFrom := areaKey(p.GetFrom())
+	to, errTo := areaKey(p.GetTo())
+	if len(p.GetKeyId()) != 8 || len(p.GetParcelId()) != 16 || p.GetSuite() > 0xffff || errFrom != nil || errTo != nil {
+		return Envelope{}, fault.Invalid("UNREADABLE", "envelope misses key id, parcel id or the nodes")
 	}
 	return Envelope{
 		Header: Header{
-			Version: p.GetVersion(), Suite: seal.Suite(p.GetSuite()), From: cases.NodeID(p.GetFrom()), To: cases.NodeID(p.GetTo()),
+			Version: p.GetVersion(), Suite: seal.Suite(p.GetSuite()), From: cases.NodeID(from), To: cases.NodeID(to),
 			KeyID: seal.KeyID(p.GetKeyId()), Parcel: ParcelID(p.GetParcelId()),
 		},
 		enc: p.GetEnc(), ct: p.GetCiphertext(),
@@ -240,7 +253,7 @@ func decodeParcel(plain []byte) (*Parcel, error) {
 			p.Hints = append(p.Hints, Hint{ParcelID(h.GetParcelId()), HintKind(h.GetKind()), h.GetSerial()})
 		}
 	}
-	if s := in.GetStatement(); len(s) > 0 {
+	if s := in.GetStatement(); len(s) > 0 || len(m.statementHash) > 0 {
 		if h := sha256.Sum256(s); !slices.Equal(h[:], m.statementHash) {
 			return nil, fault.Invalid("MANIFEST", "statement is not the one that was signed")
 		}
@@ -266,9 +279,13 @@ func (p *Parcel) matches() error {
 		}
 		delete(want, p.Items[i].ID)
 	}
-	for _, b := range p.Bad {
+	// What cannot be read and is not listed would be a receipt: nobody waits
+	// for a verdict on it.
+	p.Bad = slices.DeleteFunc(p.Bad, func(b BadItem) bool {
+		listed := want[b.ID]
 		delete(want, b.ID)
-	}
+		return !listed
+	})
 	if len(want) > 0 {
 		return fault.Invalid("MANIFEST", "parcel lacks %d items of its manifest", len(want))
 	}
@@ -294,11 +311,13 @@ func ParseManifest(raw []byte) (Manifest, error) {
 		return Manifest{}, fault.Invalid("UNREADABLE", "manifest does not decode").Because(err)
 	}
 	ids := p.GetItems()
-	if len(p.GetParcelId()) != 16 || len(p.GetKeyId()) != 8 || len(ids)%16 != 0 || len(ids) > 16*MaxItems {
+	from, errFrom := areaKey(p.GetFrom())
+	to, errTo := areaKey(p.GetTo())
+	if len(p.GetParcelId()) != 16 || len(p.GetKeyId()) != 8 || len(ids)%16 != 0 || len(ids) > 16*MaxItems || errFrom != nil || errTo != nil {
 		return Manifest{}, fault.Invalid("UNREADABLE", "manifest is malformed")
 	}
 	m := Manifest{
-		Parcel: ParcelID(p.GetParcelId()), From: cases.NodeID(p.GetFrom()), To: cases.NodeID(p.GetTo()),
+		Parcel: ParcelID(p.GetParcelId()), From: cases.NodeID(from), To: cases.NodeID(to),
 		KeyID: seal.KeyID(p.GetKeyId()), Serial: p.GetSerial(), Speaks: p.GetSpeaks(),
 		PackedAt: time.UnixMilli(p.GetPackedAt()), statementHash: p.GetStatementHash(),
 		Items: make([]cases.ItemID, 0, len(ids)/16),

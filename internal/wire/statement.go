@@ -40,20 +40,34 @@ type Digest struct {
 	IDs   []cases.ItemID
 }
 
+// maxDay is 9999-12-31.
+const maxDay = 2932896
+
 // Statement is one message of a statement round.
 type Statement struct {
 	Kind         StatementKind
 	Ranges       []Digest
 	LeastPending time.Time // least recorded_at still pending; zero: none
+
+	Nonce           uint64 // present life of the sender's database
+	Echo            uint64 // nonce of the statement answered; 0: none
+	FeedbackPending bool   // FEEDBACK or REVOKE of the receiver's is pending towards it
+	Missing         []cases.ItemID
 }
 
 func encodeStatement(s *Statement) ([]byte, error) {
-	p := &wirev1.Statement{Kind: wirev1.StatementKind(s.Kind)}
+	p := &wirev1.Statement{Kind: wirev1.StatementKind(s.Kind), Nonce: s.Nonce, Echo: s.Echo, FeedbackPending: s.FeedbackPending}
+	for _, id := range s.Missing {
+		p.Missing = append(p.Missing, id[:]...)
+	}
 	if !s.LeastPending.IsZero() {
 		p.LeastPending = s.LeastPending.UnixMilli()
 	}
 	for _, r := range s.Ranges {
 		q := &wirev1.Range{Pair: r.Pair, HasPair: r.HasPair, Prefix: r.Prefix, Count: r.Count, Xor: r.XOR}
+		if r.HasDay && (r.Day < 0 || r.Day > maxDay) {
+			return nil, fault.Internal("ENCODE", "statement of day %d", r.Day)
+		}
 		if r.HasDay {
 			q.Day = uint32(r.Day) + 1
 		}
@@ -77,7 +91,14 @@ func decodeStatement(b []byte) (*Statement, error) {
 	if p.GetKind() < 1 || p.GetKind() > 5 {
 		return nil, fault.Invalid("UNREADABLE", "statement of kind %d", p.GetKind())
 	}
-	s := &Statement{Kind: StatementKind(p.GetKind())}
+	s := &Statement{Kind: StatementKind(p.GetKind()), Nonce: p.GetNonce(), Echo: p.GetEcho(), FeedbackPending: p.GetFeedbackPending()}
+	missing := p.GetMissing()
+	if len(missing)%16 != 0 {
+		return nil, fault.Invalid("UNREADABLE", "statement names malformed ids")
+	}
+	for ; len(missing) > 0; missing = missing[16:] {
+		s.Missing = append(s.Missing, cases.ItemID(missing[:16]))
+	}
 	if p.GetLeastPending() != 0 {
 		s.LeastPending = time.UnixMilli(p.GetLeastPending())
 	}
@@ -87,7 +108,7 @@ func decodeStatement(b []byte) (*Statement, error) {
 			r.HasDay, r.Day = true, int(q.GetDay()-1)
 		}
 		ids := q.GetIds()
-		if len(ids)%16 != 0 || r.HasPair && !r.HasDay || len(r.Prefix) > 15 || len(r.Prefix) > 0 && !r.HasPair {
+		if len(ids)%16 != 0 || r.Day > maxDay || r.HasPair && !r.HasDay || len(r.Prefix) > 15 || len(r.Prefix) > 0 && !r.HasPair {
 			return nil, fault.Invalid("UNREADABLE", "statement names a malformed range")
 		}
 		for ; len(ids) > 0; ids = ids[16:] {

@@ -23,12 +23,20 @@ CREATE TABLE item (
     recorded_at timestamptz NOT NULL,
     stored_at   timestamptz NOT NULL DEFAULT now(),
     head        bytea NOT NULL,
-    body_hash   bytea,        -- only when erased
-    body        bytea
+    body_hash   bytea,        -- only without body
+    body        bytea,        -- NULL: erased here, or it came bare
+    erased      boolean NOT NULL DEFAULT false
 );
 ALTER TABLE item ALTER COLUMN head SET STORAGE PLAIN;
 ALTER TABLE item ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX item_case ON item (case_id) WHERE case_id IS NOT NULL;
+CREATE INDEX item_missing ON item (id) WHERE body IS NULL AND NOT erased;
+
+-- tombstone: ids of items, held or not, whose body never comes back here.
+CREATE TABLE tombstone (
+    item uuid PRIMARY KEY,
+    at   timestamptz NOT NULL DEFAULT now()
+);
 
 -- cover: which receipt covers which item, with its verdict.
 CREATE TABLE cover (
@@ -37,6 +45,7 @@ CREATE TABLE cover (
     author  bigint NOT NULL,  -- of the receipt
     held_at timestamptz NOT NULL,
     reason  smallint NOT NULL DEFAULT 0,
+    aside   boolean NOT NULL DEFAULT false, -- says nothing of delivery (M8)
     PRIMARY KEY (item, receipt)
 );
 CREATE INDEX cover_receipt ON cover (receipt) WHERE reason <> 0;
@@ -52,6 +61,7 @@ CREATE TABLE share (
     settled     boolean NOT NULL,
     urgent      boolean NOT NULL, -- a receipt
     kind        smallint NOT NULL,
+    homeward    boolean NOT NULL DEFAULT false, -- FEEDBACK, REVOKE on its way back to its own side
     min_version smallint NOT NULL,
     recorded_at timestamptz NOT NULL,
     next_try    timestamptz NOT NULL DEFAULT '-infinity',
@@ -60,6 +70,7 @@ CREATE TABLE share (
 ) WITH (fillfactor = 85);
 -- The pump's index: what is owed to a peer and due; receipts (urgent) first.
 CREATE INDEX share_due ON share (peer, urgent, next_try) WHERE NOT settled;
+CREATE INDEX share_feedback ON share (peer) WHERE NOT settled AND kind IN (8, 9);
 -- The statements' index: a day's blocks, since rows arrive in order of time.
 CREATE INDEX share_day ON share USING brin (day) WITH (pages_per_range = 32, autosummarize = on);
 
@@ -120,6 +131,8 @@ CREATE TABLE case_side (
 -- Lists in order of due time, and rates of a period.
 CREATE INDEX case_side_due ON case_side (office, coalesce(due_at, 'infinity'::timestamptz), case_id);
 CREATE INDEX case_side_person ON case_side (person) WHERE person IS NOT NULL;
+-- The wrong receivers that have yet to forget.
+CREATE INDEX case_side_erase ON case_side (rerouted_at) WHERE side = 2 AND status = 3 AND erased_at IS NULL;
 
 -- side_round: earlier rounds of a case, for rates.
 CREATE TABLE side_round (
@@ -173,19 +186,22 @@ CREATE INDEX consent_person ON consent (person);
 
 -- offer: one row per case and round; sealed is result, date, channel,
 -- findings and consent, under the person's key. The open columns say only
--- that it is closed.
+-- that it is closed. Once the round is over, due is its instant and the row is
+-- the draft of a FEEDBACK; item is that FEEDBACK once it was sent.
 CREATE TABLE offer (
     case_id uuid NOT NULL,
     office  bigint NOT NULL,
     round   int NOT NULL,
-    person  uuid NOT NULL,
+    person  uuid,
     closed  boolean NOT NULL,
     sealed  bytea,
+    due     timestamptz,
+    item    uuid,
     PRIMARY KEY (case_id, office, round)
 );
-CREATE INDEX offer_round ON offer (round, office) WHERE closed;
+CREATE INDEX offer_draft ON offer (office, due) WHERE due IS NOT NULL AND item IS NULL;
 
--- certificate_count: what 办证率 counts at the origin, by office and day.
+-- certificate: what 办证率 counts at the origin, by office and day.
 CREATE TABLE certificate (
     id         uuid PRIMARY KEY,
     office     bigint NOT NULL,
@@ -305,12 +321,14 @@ CREATE POLICY desk_write ON item FOR INSERT TO yipan_app WITH CHECK (current_set
 CREATE POLICY desk_erase ON item FOR UPDATE TO yipan_app USING (EXISTS (SELECT 1 FROM case_side s WHERE s.case_id = item.case_id));
 CREATE POLICY desk_read ON cover FOR SELECT TO yipan_app USING (EXISTS (SELECT 1 FROM item i WHERE i.id = cover.item));
 CREATE POLICY desk_write ON share FOR INSERT TO yipan_app WITH CHECK (current_setting('yipan.offices')::bigint[] IS NOT NULL);
-CREATE POLICY desk_write ON access_log FOR INSERT TO yipan_app WITH CHECK (true);
+CREATE POLICY desk_write ON access_log FOR INSERT TO yipan_app WITH CHECK (current_setting('yipan.offices')::bigint[] IS NOT NULL);
 CREATE POLICY desk_read ON access_log FOR SELECT TO yipan_app USING (office = ANY(current_setting('yipan.offices')::bigint[]));
 
 GRANT SELECT, INSERT, UPDATE ON leg TO yipan_app, yipan_exchange;
 GRANT SELECT, INSERT ON item TO yipan_app, yipan_exchange;
-GRANT UPDATE (body, body_hash) ON item TO yipan_app, yipan_exchange;
+GRANT UPDATE (body, body_hash, erased) ON item TO yipan_app, yipan_exchange;
+GRANT INSERT ON tombstone TO yipan_app;
+GRANT SELECT, INSERT ON tombstone TO yipan_exchange;
 GRANT SELECT ON cover TO yipan_app;
 GRANT SELECT, INSERT ON cover TO yipan_exchange;
 GRANT INSERT ON share TO yipan_app;
@@ -333,5 +351,5 @@ GRANT SELECT ON side_round TO yipan_counts;
 GRANT SELECT (id, office, asked_on, issued_on) ON certificate TO yipan_counts;
 
 -- +goose Down
-DROP TABLE note, outage, quarantine, directory_record, peer, token, account, access_log, request, certificate, offer, consent,
+DROP TABLE tombstone, note, outage, quarantine, directory_record, peer, token, account, access_log, request, certificate, offer, consent,
     person, side_round, case_side, digest_dropped, digest, share, cover, item, leg;

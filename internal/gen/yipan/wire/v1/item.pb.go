@@ -1487,8 +1487,11 @@ type Receipt struct {
 	Rejected []*Rejection `protobuf:"bytes,5,rep,name=rejected,proto3" json:"rejected,omitempty"`
 	// Author's signing key.
 	KeyId []byte `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	// Author's signature over head and the fields above.
-	Signature     []byte `protobuf:"bytes,7,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Author's signature over head and the other fields.
+	Signature []byte `protobuf:"bytes,7,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Covered items of the opener's side that the author received as home of X
+	// alone: their delivery to the receiver's side is not proven by this.
+	Aside         [][]byte `protobuf:"bytes,8,rep,name=aside,proto3" json:"aside,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1568,6 +1571,13 @@ func (x *Receipt) GetKeyId() []byte {
 func (x *Receipt) GetSignature() []byte {
 	if x != nil {
 		return x.Signature
+	}
+	return nil
+}
+
+func (x *Receipt) GetAside() [][]byte {
+	if x != nil {
+		return x.Aside
 	}
 	return nil
 }
@@ -1734,7 +1744,7 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\acontent\"Y\n" +
 	"\tRejection\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\fR\x06itemId\x123\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1b.yipan.wire.v1.RejectReasonR\x06reason\"\xf2\x01\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1b.yipan.wire.v1.RejectReasonR\x06reason\"\x88\x02\n" +
 	"\aReceipt\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\fR\bmanifest\x12-\n" +
 	"\x12manifest_signature\x18\x02 \x01(\fR\x11manifestSignature\x12\x17\n" +
@@ -1742,7 +1752,8 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\acovered\x18\x04 \x03(\fR\acovered\x124\n" +
 	"\brejected\x18\x05 \x03(\v2\x18.yipan.wire.v1.RejectionR\brejected\x12\x15\n" +
 	"\x06key_id\x18\x06 \x01(\fR\x05keyId\x12\x1c\n" +
-	"\tsignature\x18\a \x01(\fR\tsignature\"a\n" +
+	"\tsignature\x18\a \x01(\fR\tsignature\x12\x14\n" +
+	"\x05aside\x18\b \x03(\fR\x05aside\"a\n" +
 	"\x04Item\x12\x12\n" +
 	"\x04head\x18\x01 \x01(\fR\x04head\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x12\n" +

@@ -623,7 +623,17 @@ type Statement struct {
 	// Ranges.
 	Ranges []*Range `protobuf:"bytes,2,rep,name=ranges,proto3" json:"ranges,omitempty"`
 	// Least recorded_at still pending towards the receiver, Unix ms; 0: none.
-	LeastPending  int64 `protobuf:"varint,3,opt,name=least_pending,json=leastPending,proto3" json:"least_pending,omitempty"`
+	LeastPending int64 `protobuf:"varint,3,opt,name=least_pending,json=leastPending,proto3" json:"least_pending,omitempty"`
+	// Names the present life of the sender's database.
+	Nonce uint64 `protobuf:"fixed64,4,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// Nonce of the statement that this one answers; 0: it answers none.
+	Echo uint64 `protobuf:"fixed64,5,opt,name=echo,proto3" json:"echo,omitempty"`
+	// FEEDBACK or REVOKE of the receiver's authorship or side is still pending
+	// towards it.
+	FeedbackPending bool `protobuf:"varint,6,opt,name=feedback_pending,json=feedbackPending,proto3" json:"feedback_pending,omitempty"`
+	// Items that the sender holds without their bodies and did not erase, 16
+	// bytes each, concatenated.
+	Missing       []byte `protobuf:"bytes,7,opt,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -679,6 +689,34 @@ func (x *Statement) GetLeastPending() int64 {
 	return 0
 }
 
+func (x *Statement) GetNonce() uint64 {
+	if x != nil {
+		return x.Nonce
+	}
+	return 0
+}
+
+func (x *Statement) GetEcho() uint64 {
+	if x != nil {
+		return x.Echo
+	}
+	return 0
+}
+
+func (x *Statement) GetFeedbackPending() bool {
+	if x != nil {
+		return x.FeedbackPending
+	}
+	return false
+}
+
+func (x *Statement) GetMissing() []byte {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
 var File_yipan_wire_v1_parcel_proto protoreflect.FileDescriptor
 
 const file_yipan_wire_v1_parcel_proto_rawDesc = "" +
@@ -722,11 +760,15 @@ const file_yipan_wire_v1_parcel_proto_rawDesc = "" +
 	"\x06prefix\x18\x04 \x01(\fR\x06prefix\x12\x14\n" +
 	"\x05count\x18\x05 \x01(\x04R\x05count\x12\x10\n" +
 	"\x03xor\x18\x06 \x01(\x06R\x03xor\x12\x10\n" +
-	"\x03ids\x18\a \x01(\fR\x03ids\"\x90\x01\n" +
+	"\x03ids\x18\a \x01(\fR\x03ids\"\xff\x01\n" +
 	"\tStatement\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.yipan.wire.v1.StatementKindR\x04kind\x12,\n" +
 	"\x06ranges\x18\x02 \x03(\v2\x14.yipan.wire.v1.RangeR\x06ranges\x12#\n" +
-	"\rleast_pending\x18\x03 \x01(\x03R\fleastPending*T\n" +
+	"\rleast_pending\x18\x03 \x01(\x03R\fleastPending\x12\x14\n" +
+	"\x05nonce\x18\x04 \x01(\x06R\x05nonce\x12\x12\n" +
+	"\x04echo\x18\x05 \x01(\x06R\x04echo\x12)\n" +
+	"\x10feedback_pending\x18\x06 \x01(\bR\x0ffeedbackPending\x12\x18\n" +
+	"\amissing\x18\a \x01(\fR\amissing*T\n" +
 	"\bHintKind\x12\x19\n" +
 	"\x15HINT_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14HINT_KIND_UNOPENABLE\x10\x01\x12\x13\n" +

@@ -1,0 +1,158 @@
+package store_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"yipan/internal/store"
+	"yipan/internal/store/storetest"
+)
+
+var statement = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s`)
+
+// statements returns every constant string expression of the package's sources
+// that is a statement, with the name of its constant, or of the function where
+// it stands in place. Parts of a larger one do not count.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	var parsed []*ast.File
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed = append(parsed, f)
+	}
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	// Imports are left unresolved: constants of this package need none.
+	check := types.Config{Importer: noImports{}, Error: func(error) {}}
+	_, _ = check.Check("store", fset, parsed, info)
+	out := map[string]string{}
+	for _, f := range parsed {
+		for _, d := range f.Decls {
+			name := ""
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				name = fn.Name.Name
+			}
+			ast.Inspect(d, func(n ast.Node) bool {
+				if spec, ok := n.(*ast.ValueSpec); ok && name == "" {
+					for i, v := range spec.Values {
+						if sql, ok := text(info, v); ok && statement.MatchString(sql) {
+							out[spec.Names[i].Name] = sql
+						}
+					}
+					return false
+				}
+				e, ok := n.(ast.Expr)
+				if !ok {
+					return true
+				}
+				sql, ok := text(info, e)
+				if ok && statement.MatchString(sql) {
+					out[name] = sql
+					return false
+				}
+				return true
+			})
+		}
+	}
+	return out
+}
+
+type noImports struct{}
+
+func (noImports) Import(string) (*types.Package, error) { return nil, os.ErrNotExist }
+
+func text(info *types.Info, e ast.Expr) (string, bool) {
+	v := info.Types[e].Value
+	if v == nil || v.Kind() != constant.String {
+		return "", false
+	}
+	if _, ok := e.(*ast.Ident); ok {
+		return "", false // counted where it is declared
+	}
+	return constant.StringVal(v), true
+}
+
+// users says which roles run each statement: a the desk's, x the exchange's,
+// c that of counts. A statement that is missing here fails the test.
+var users = map[string]string{
+	"insertLegs": "ax", "insertNewLegs": "x", "lockLegs": "ax", "readLegs": "ax", "eraseLegs": "ax", "countCases": "x", "legsAfter": "x",
+	"insertItems": "ax", "haveItems": "ax", "selectItems": "ax", "caseItems": "ax", "casesOfItems": "ax", "eraseBodies": "ax", "addTombstones": "ax", "tombstones": "x", "fillBody": "x", "missingBodies": "x",
+	"insertCovers": "x", "coversOf": "ax",
+	"insertShares": "ax", "mergeShares": "x", "claim": "x", "unclaim": "x", "settle": "x", "unsettle": "x", "forgetShares": "x",
+	"pendingPeers": "x", "retryNow": "x", "peerLoads": "x", "pendingLoads": "x", "leastPending": "x", "feedbackPending": "x", "sharersOf": "x",
+	"digestThrough": "x", "droppedDigests": "x", "computeDigests": "x", "forgetDigests": "x", "keepDigests": "x", "readDigests": "x",
+	"undrop": "x", "setThrough": "x", "settledIDs": "x",
+	"insertSides": "ax", "putSides": "ax", "sidesOf": "ax", "touchSide": "a", "moveSide": "ax", "markErased": "ax", "dueErasures": "x",
+	"listSides": "a", "insertRounds": "ax", "casesOfPerson": "a",
+	"upsertPersons": "ax", "personsByDoc": "ax", "personKey": "ax", "personKeys": "ax", "erasePerson": "a",
+	"insertConsent": "a", "updateConsent": "a", "shareConsents": "ax", "lockConsents": "a", "consentsOfPerson": "a",
+	"putOffer": "a", "draftOffers": "ax", "offerDrafts": "ax", "sentOffer": "ax", "addCertificates": "a", "certificateCounts": "c", "roundFacts": "c",
+	"principalOf": "a", "putAccount": "a", "disableAccount": "a", "listAccounts": "a", "addToken": "a",
+	"logAccess": "ax", "countLog": "a", "claimRequest": "a", "readRequest": "a", "finishRequest": "a",
+	"touchPeer": "x", "heardFrom": "x", "agreed": "x", "addMended": "x", "selectPeer": "x", "selectPeers": "ax", "setRoundTrip": "x",
+	"addRecord": "x", "selectRecords": "x", "addQuarantine": "x", "getNote": "x", "putNote": "x", "beginOutage": "x", "endOutage": "x",
+	"Epoch": "x", "SetOffices": "ax",
+}
+
+// EXPLAIN checks privileges as the execution does.
+func TestEveryStatement(t *testing.T) {
+	url := storetest.NewURL(t)
+	roles := map[rune]*pgx.Conn{'a': as(t, url, store.App), 'x': as(t, url, store.Exchange), 'c': as(t, url, store.Counts)}
+	all := statements(t)
+	if len(all) < 60 {
+		t.Fatalf("only %d statements found", len(all))
+	}
+	for name := range users {
+		if _, ok := all[name]; !ok {
+			t.Errorf("%s is no statement any more", name)
+		}
+	}
+	for name, sql := range all {
+		if users[name] == "" {
+			t.Errorf("nobody is said to use %s", name)
+		}
+		for _, r := range users[name] {
+			conn := roles[r]
+			d, err := conn.Prepare(t.Context(), name, sql)
+			if err != nil {
+				t.Errorf("%s as %c: %v", name, r, err)
+				continue
+			}
+			nulls := ""
+			if n := len(d.ParamOIDs); n > 0 {
+				nulls = "(" + strings.Join(slices.Repeat([]string{"NULL"}, n), ",") + ")"
+			}
+			run(t, conn, "BEGIN; SET LOCAL yipan.offices = '{1}'")
+			if _, err := conn.Exec(t.Context(), fmt.Sprintf(`EXPLAIN EXECUTE %s%s`, pgx.Identifier{name}.Sanitize(), nulls)); err != nil {
+				t.Errorf("%s as %c: %v", name, r, err)
+			}
+			run(t, conn, "ROLLBACK")
+		}
+	}
+}
