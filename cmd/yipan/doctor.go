@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"yipan/internal/cli"
-	"yipan/internal/fault"
 	"yipan/internal/node"
 )
 
@@ -46,7 +46,7 @@ func (c DoctorCommand) Run(ctx context.Context, e *cli.Env) error {
 		}
 	}
 	if wrong > 0 {
-		return fault.Internal("DOCTOR", "doctor: %d checks found something wrong", wrong).Zh("有 %d 项需要处理", wrong)
+		return fmt.Errorf(e.T("有 %d 项需要处理", "%d checks found something wrong"), wrong)
 	}
 	return nil
 }

@@ -12,17 +12,17 @@ type program struct {
 	cli.Globals
 	cli.Commands
 
-	Hub       HubCommand       `cmd:"" group:"local" help:"运行消息服务器（单独的进程）|Run the broker as a process of its own"`
-	Authority AuthorityCommand `cmd:"" group:"local" help:"交换管理机构：建立、接纳节点、发布名录|The exchange authority: set up, admit nodes, publish the directory"`
-	Init      InitCommand      `cmd:"" group:"local" help:"新建节点：密钥、证书、配置、接入申请|Make a node: keys, certificate, configuration, join request"`
-	Join      JoinCommand      `cmd:"" group:"local" help:"接入交换网：导入管理机构公钥和名录|Join an exchange: take in the authority's key and directory"`
-	Serve     ServeCommand     `cmd:"" group:"local" help:"运行节点|Run the node"`
-	Migrate   MigrateCommand   `cmd:"" group:"local" help:"把数据库升级到本程序的版本|Bring the database to this program's schema"`
-	Config    ConfigCommand    `cmd:"" group:"local" help:"配置：查看、检查|The configuration: show, check"`
-	User      UserCommand      `cmd:"" group:"local" help:"本节点的账号与令牌|Accounts and tokens of this node"`
-	Policy    PolicyCommand    `cmd:"" group:"local" help:"政策文件|Policy files"`
-	Doctor    DoctorCommand    `cmd:"" group:"local" help:"检查本节点并说明怎么办|Check this node and say what to do"`
-	Version   VersionCommand   `cmd:"" group:"local" help:"程序版本|The program's version"`
+	Hub       HubCommand       `cmd:"" help:"运行消息服务器（单独的进程）|Run the broker as a process of its own"`
+	Authority AuthorityCommand `cmd:"" help:"交换管理机构：建立、接纳节点、发布名录|The exchange authority: set up, admit nodes, publish the directory"`
+	Init      InitCommand      `cmd:"" help:"新建节点：密钥、证书、配置、接入申请|Make a node: keys, certificate, configuration, join request"`
+	Join      JoinCommand      `cmd:"" help:"接入交换网：导入管理机构公钥和名录|Join an exchange: take in the authority's key and directory"`
+	Serve     ServeCommand     `cmd:"" help:"运行节点|Run the node"`
+	Migrate   MigrateCommand   `cmd:"" help:"把数据库升级到本程序的版本|Bring the database to this program's schema"`
+	Config    ConfigCommand    `cmd:"" help:"配置：查看、检查|The configuration: show, check"`
+	User      UserCommand      `cmd:"" help:"本节点的账号与令牌|Accounts and tokens of this node"`
+	Policy    PolicyCommand    `cmd:"" help:"政策文件|Policy files"`
+	Doctor    DoctorCommand    `cmd:"" help:"检查本节点并说明怎么办|Check this node and say what to do"`
+	Version   VersionCommand   `cmd:"" help:"程序版本|The program's version"`
 }
 
 // version is set by a release's build (-ldflags "-X main.version=…").

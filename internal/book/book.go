@@ -55,6 +55,11 @@ type Case struct {
 	State fold.State
 	IsNew bool // its first item is written in this transaction
 
+	// Of a new case: whom it is about in the opener's ledger, and the hash of the
+	// request that opened it. Project writes them.
+	Person  cases.PersonID
+	ReqHash int64
+
 	erased  map[cases.ItemID]bool
 	ring    *seal.Ring
 	wrapped []byte        // the bodies' key; nil: erased

@@ -30,7 +30,7 @@ func (b *Book) Duties(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]*Ca
 		if !widened {
 			all := slices.Clone(offices)
 			for _, c := range work {
-				if o := OfficeOf(c.X); b.isHome(c.X) && !slices.Contains(all, o) {
+				if o := OfficeOf(c.X); b.IsHome(c.X) && !slices.Contains(all, o) {
 					all = append(all, o)
 				}
 			}
@@ -57,7 +57,8 @@ func (b *Book) Duties(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]*Ca
 	return nil
 }
 
-func (b *Book) isHome(k area.Key) bool {
+// IsHome reports whether this node is home of an area now.
+func (b *Book) IsHome(k area.Key) bool {
 	n, ok := b.dir().Home(k)
 	return ok && n == b.Self
 }
@@ -67,7 +68,7 @@ func (b *Book) isHome(k area.Key) bool {
 func (b *Book) relatives(cs map[cases.CaseID]*Case) []cases.CaseID {
 	var out []cases.CaseID
 	for _, c := range cs {
-		if !c.State.Exists() || !b.isHome(c.X) {
+		if !c.State.Exists() || !b.IsHome(c.X) {
 			continue
 		}
 		out = append(out, children(c)...)
@@ -116,7 +117,7 @@ func (b *Book) dutiesOf(ctx context.Context, tx *store.Tx, cs, work map[cases.Ca
 	}
 	for _, id := range sortedIDs(work) {
 		c := work[id]
-		if !c.State.Exists() || !b.isHome(c.X) {
+		if !c.State.Exists() || !b.IsHome(c.X) {
 			continue
 		}
 		for _, k := range children(c) {
@@ -207,7 +208,7 @@ func (b *Book) openChild(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]
 	if c == nil {
 		var leg store.Leg
 		c, leg = b.New(d.Case, p.X, d.Target)
-		if err := tx.InsertLegs(ctx, []store.Leg{leg}); err != nil {
+		if _, err := tx.InsertLegs(ctx, []store.Leg{leg}); err != nil {
 			return nil, err
 		}
 	}

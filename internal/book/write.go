@@ -192,7 +192,9 @@ func (b *Book) sides(c *Case) []store.Side {
 	d := b.dir()
 	var out []store.Side
 	if n, ok := d.Home(c.X); ok && n == b.Self || d.WasEverHome(b.Self, c.X) {
-		out = append(out, c.Project(cases.SideOpener, OfficeOf(c.X)))
+		s := c.Project(cases.SideOpener, OfficeOf(c.X))
+		s.Person, s.ReqHash = c.Person, c.ReqHash
+		out = append(out, s)
 	}
 	if n, ok := d.Home(c.Y); ok && n == b.Self || d.WasEverHome(b.Self, c.Y) {
 		out = append(out, c.Project(cases.SideReceiver, c.ReceiverOffice()))
@@ -271,7 +273,7 @@ func CheckHead(d *directory.Directory, h *cases.Head) cases.Reject {
 	switch {
 	case !h.Kind.Known() || h.Kind == cases.Receipt || h.MinVersion > wire.Version:
 		return cases.UnknownKind
-	case h.Case == cases.CaseID{} || h.Round == 0 || h.Round > 1<<20 || !plausible(h.RecordedAt) || h.T <= 0 || h.T > 1<<53:
+	case h.Case == cases.CaseID{} || h.Round == 0 || h.Round > fold.MaxRound || !plausible(h.RecordedAt) || h.T <= 0 || h.T > 1<<53:
 		return cases.Unreadable
 	case !sound(h.X) || !sound(h.Y) || h.Area != 0 && !sound(h.Area):
 		return cases.Unreadable

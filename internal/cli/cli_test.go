@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -335,5 +336,32 @@ func TestColumns(t *testing.T) {
 		if got := columns(s); got != want {
 			t.Errorf("columns(%q) = %d, want %d", s, got, want)
 		}
+	}
+}
+
+// localCommand stands for a command of cmd/yipan.
+type localCommand struct {
+	Port int `help:"端口|Port"`
+}
+
+func (c *localCommand) Run(ctx context.Context, e *Env, name string) error {
+	if e.JSON || ctx.Err() != nil {
+		return errors.New("not what was asked for")
+	}
+	fmt.Fprintln(e.Out, name, c.Port, e.T("好", "well"))
+	return fault.Unavailable("BROKER_AWAY", "no broker").Zh("交换平台未启动")
+}
+
+// A program sets its own commands beside those over gRPC.
+func TestEmbedded(t *testing.T) {
+	var app struct {
+		Globals
+		Commands
+		Hub localCommand `cmd:"" help:"运行交换平台|Run the hub"`
+	}
+	var out, errs strings.Builder
+	code := Execute(t.Context(), "yipan", "一盘棋|One chessboard", &app, []string{"hub", "--port", "4222"}, Std{Out: &out, Err: &errs}, "bound")
+	if code != ExitUnavailable || out.String() != "bound 4222 好\n" || !strings.Contains(errs.String(), "错误：交换平台未启动") {
+		t.Errorf("exit %d, output %q, error %q", code, out.String(), errs.String())
 	}
 }

@@ -164,7 +164,7 @@ func (e *Env) token() (string, error) {
 	if err != nil {
 		return "", usage(e, "无法读取令牌文件 %s：%v", "cannot read token file %s: %v", name, cause(err))
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {
 		return "", usage(e, "无法读取令牌文件 %s：%v", "cannot read token file %s: %v", name, cause(err))

@@ -46,10 +46,10 @@ var errRefused = errors.New("all rows refused")
 
 // outcome is the error of a command over many rows.
 func outcome(refused, rows int) error {
-	switch {
-	case refused == 0:
+	switch refused {
+	case 0:
 		return nil
-	case refused == rows:
+	case rows:
 		return errRefused
 	}
 	return &partlyError{refused: refused, rows: rows}
@@ -237,6 +237,7 @@ var advices = map[string][2]string{
 	"UNAUTHENTICATED":    {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
 	"ON_BEHALF_REQUIRED": {"服务账号须用 --on-behalf 写明经办人", "a service account names the user by --on-behalf"},
 	"OFFICE_REQUIRED":    {"您有多个单位：用 --origin 或 --office 指明", "you work for several offices: name one by --origin or --office"},
+	"REQUEST_ID_REUSED":  {"此编号已办理过其他内容：换一个 --request-id，或用 case correct 更正", "this id was used for something else: take another --request-id, or use case correct"},
 	"BATCH_TOO_LARGE":    {"每批最多 1000 件，请分批", "at most 1,000 at once"},
 }
 

@@ -89,7 +89,7 @@ func (e *Env) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxInput+1))
 	if err != nil {
 		return nil, usage(e, "无法读取 %s：%v", "cannot read %s: %v", name, cause(err))

@@ -35,7 +35,7 @@ func (c *CaseImportCommand) entries(e *Env) ([]rosterEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	rows, problems, err := sheet.ReadRoster(f)
 	if err != nil {
 		return nil, err
@@ -140,8 +140,8 @@ const lookups = 8 // consents looked up at once
 // puts them into the requests. Ids of requests are made before, so that a
 // consent recorded between two runs opens no second case. A person without one
 // is opened all the same, with a warning.
-func (run *importing) link(ctx context.Context, entries []rosterEntry) error {
-	s, err := run.e.consents()
+func (r *importing) link(ctx context.Context, entries []rosterEntry) error {
+	s, err := r.e.consents()
 	if err != nil {
 		return err
 	}
@@ -158,15 +158,15 @@ func (run *importing) link(ctx context.Context, entries []rosterEntry) error {
 	done := 0
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(lookups)
-	for _, r := range todo {
+	for _, one := range todo {
 		g.Go(func() error {
-			if err := find(ctx, s, r); err != nil {
+			if err := find(ctx, s, one); err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			if done++; done%500 == 0 || done == len(todo) {
-				run.e.Note("已查同意书 %d / %d", "%d of %d consents looked up", done, len(todo))
+				r.e.Note("已查同意书 %d / %d", "%d of %d consents looked up", done, len(todo))
 			}
 			return nil
 		})

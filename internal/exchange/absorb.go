@@ -289,7 +289,7 @@ func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error
 				sorted = append(sorted, l)
 			}
 		}
-		if err := tx.InsertLegs(ctx, sorted); err != nil {
+		if _, err := tx.InsertLegs(ctx, sorted); err != nil {
 			return nil, err
 		}
 	}
@@ -374,9 +374,12 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 	if len(ours) == 0 && len(in.p.Bad) == 0 {
 		return nil
 	}
-	ids := make([]cases.ItemID, 0, len(ours))
+	ids := make([]cases.ItemID, 0, len(ours)+len(in.p.Bad))
 	for _, it := range ours {
 		ids = append(ids, it.ID)
+	}
+	for _, b := range in.p.Bad {
+		ids = append(ids, b.ID)
 	}
 	covered, err := in.coveredByUs(ctx, tx, ids)
 	if err != nil {
@@ -432,6 +435,9 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 		shares = append(shares, book.ShareOf(it, it.Head.X, it.Head.Y, in.p.From, true))
 	}
 	for _, b := range in.p.Bad {
+		if covered[b.ID] != (cases.ItemID{}) {
+			continue
+		}
 		cover = append(cover, b.ID)
 		rejected[b.ID] = b.Reason
 		x.metrics.rejected.WithLabelValues(b.Reason.String()).Inc()
@@ -650,6 +656,28 @@ func (in *inbound) oweReceipts(ctx context.Context, tx *store.Tx) error {
 	return tx.MergeShares(ctx, dedupe(shares))
 }
 
+// replies divides the answer into parcels of bounded size.
+func (in *inbound) replies() []*wire.Parcel {
+	out := []*wire.Parcel{{Hints: in.reply.Hints}}
+	size := 0
+	for i := range in.reply.Receipts {
+		n := bytesOf(in.reply.Receipts[i : i+1])
+		if size+n > wire.MaxBytes && size > 0 {
+			out, size = append(out, &wire.Parcel{}), 0
+		}
+		last := out[len(out)-1]
+		last.Receipts, size = append(last.Receipts, in.reply.Receipts[i]), size+n
+	}
+	for _, s := range in.statements {
+		if last := out[len(out)-1]; last.Statement == nil && size < wire.MaxBytes/8 && len(s.Ranges) < 1000 {
+			last.Statement = s
+			continue
+		}
+		out = append(out, &wire.Parcel{Statement: s})
+	}
+	return out
+}
+
 // answer seals what goes back to the sender.
 func (in *inbound) answer() (Absorbed, error) {
 	x := in.x
@@ -673,14 +701,7 @@ func (in *inbound) answer() (Absorbed, error) {
 	if in.unknown {
 		x.want(in.p.From)
 	}
-	replies := []*wire.Parcel{in.reply}
-	for i, s := range in.statements {
-		if i == 0 {
-			in.reply.Statement = s
-			continue
-		}
-		replies = append(replies, &wire.Parcel{Statement: s})
-	}
+	replies := in.replies()
 	for _, r := range replies {
 		if len(r.Receipts) == 0 && len(r.Hints) == 0 && r.Statement == nil {
 			continue

@@ -71,7 +71,7 @@ type State struct {
 
 	Fields   []cases.ItemID // OPEN, then CORRECTs in (t, id): later ones overlay
 	Answer   cases.ItemID   // last ANSWER of the round; zero: none
-	Feedback []cases.ItemID // live FEEDBACKs in (t, id)
+	Feedback []cases.ItemID // live FEEDBACKs of the residence side in (t, id)
 
 	Assigned   area.Key // township the receiver's county gave it to; 0: none
 	AssignedAt time.Time
@@ -245,8 +245,10 @@ func (s *State) judge(live []*Item, round uint32) {
 		switch h.Kind {
 		case cases.Correct:
 			s.Fields = append(s.Fields, it.ID)
-		case cases.Feedback:
-			s.Feedback = append(s.Feedback, it.ID)
+		case cases.Feedback: // the residence side's item
+			if h.Side == s.Kind.ResidenceSide() {
+				s.Feedback = append(s.Feedback, it.ID)
+			}
 		case cases.Assign:
 			s.Assigned, s.AssignedAt = h.Area, h.RecordedAt
 		}

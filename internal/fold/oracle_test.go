@@ -91,7 +91,7 @@ func oracle(all []fold.Item) fold.State {
 	s.Parent, s.ParentRound, s.Hops, s.OpenedAt = h.Parent, h.ParentRound, h.Hops, h.RecordedAt
 	// Fields = OPEN overlaid by CORRECTs in (t, id).
 	s.Fields = append([]cases.ItemID{opens[0].ID}, idsOf(pick(live, kind(cases.Correct)))...)
-	s.Feedback = idsOf(pick(live, kind(cases.Feedback)))
+	s.Feedback = idsOf(pick(live, kind(cases.Feedback), func(it fold.Item) bool { return it.Head.Side == s.Kind.ResidenceSide() }))
 	for _, it := range pick(live, kind(cases.Assign)) {
 		s.Assigned, s.AssignedAt = it.Head.Area, it.Head.RecordedAt
 	}

@@ -286,3 +286,15 @@ func TestDisputeIsTheOpeners(t *testing.T) {
 		t.Error("the receiver used up the opener's dispute")
 	}
 }
+
+// FEEDBACK is the residence side's: the receiver's of an outflow notice, the
+// opener's of an inflow notice.
+func TestFeedbackOfTheWrongSideIsNone(t *testing.T) {
+	for k, want := range map[cases.Kind]cases.ItemID{cases.Outflow: id(3), cases.Inflow: id(2)} {
+		s := fold.Fold([]fold.Item{item(1, cases.Open, opener, 1, func(it *fold.Item) { it.Head.CaseKind = k }),
+			item(2, cases.Feedback, opener, 1), item(3, cases.Feedback, receiver, 1)})
+		if d := cmp.Diff([]cases.ItemID{want}, s.Feedback); d != "" {
+			t.Errorf("%s (-want +got):\n%s", k, d)
+		}
+	}
+}

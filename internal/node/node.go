@@ -294,6 +294,7 @@ func (n *Node) Stop(ctx context.Context) error {
 				n.stopErr = errors.Join(n.stopErr, err)
 			}
 		}
+		n.log.Info("node stopped", "node", n.opts.Config.ID().String())
 	})
 	return n.stopErr
 }

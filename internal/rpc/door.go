@@ -100,8 +100,9 @@ func (c *call) end(ctx context.Context, err error) error {
 	return rendered
 }
 
+// isStatus does not unwrap: a fault around a status is a fault.
 func isStatus(err error) bool {
-	_, ok := err.(interface{ GRPCStatus() *status.Status }) //nolint:errorlint // a fault around a status is a fault
+	_, ok := err.(interface{ GRPCStatus() *status.Status })
 	return ok
 }
 

@@ -10,6 +10,7 @@ import (
 	"yipan/internal/access"
 	"yipan/internal/area"
 	"yipan/internal/cases"
+	"yipan/internal/civil"
 	"yipan/internal/fault"
 )
 
@@ -185,6 +186,40 @@ func (tx *Tx) FinishRequest(ctx context.Context, account, requestID string, resu
 	return err
 }
 
+const requestsOf = `SELECT request_id, method, hash FROM request WHERE account = $1 AND request_id = ANY($2)`
+
+// RequestsOf returns what stands under request ids of an account.
+func (tx *Tx) RequestsOf(ctx context.Context, account string, ids []string) (map[string]Request, error) {
+	rows, err := tx.Query(ctx, requestsOf, account, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]Request{}
+	r := Request{Account: account}
+	var hash []byte
+	_, err = pgx.ForEachRow(rows, []any{&r.RequestID, &r.Method, &hash}, func() error {
+		copy(r.Hash[:], hash)
+		out[r.RequestID] = r
+		return nil
+	})
+	return out, err
+}
+
+const addRequests = `INSERT INTO request (account, request_id, office, method, hash, result)
+SELECT *, ''::bytea FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[]) u`
+
+// AddRequests notes requests as done. One that another transaction noted
+// meanwhile is a Conflict with ReasonDuplicate: read again.
+func (tx *Tx) AddRequests(ctx context.Context, rs []Request) error {
+	n := len(rs)
+	accounts, ids, offices, methods, hashes := make([]string, n), make([]string, n), make([]int64, n), make([]string, n), make([][]byte, n)
+	for i := range rs {
+		accounts[i], ids[i], offices[i], methods[i], hashes[i] = rs[i].Account, rs[i].RequestID, int64(rs[i].Office), rs[i].Method, rs[i].Hash[:]
+	}
+	_, err := tx.Exec(ctx, addRequests, accounts, ids, offices, methods, hashes)
+	return err
+}
+
 // RoundFact is one (case, round) as rates count it, without persons.
 type RoundFact struct {
 	Office      area.Key
@@ -229,22 +264,31 @@ func (tx *Tx) RoundFacts(ctx context.Context, offices []area.Key, side cases.Sid
 	return err
 }
 
-const certificateCounts = `SELECT office, count(*), count(issued_on) FROM certificate WHERE office = ANY($1) AND asked_on >= $2 AND asked_on < $3 GROUP BY office`
+const certificateCounts = `SELECT office, asked_on, issued_on, count(*) FROM certificate
+WHERE office = ANY($1) AND asked_on >= $2 AND asked_on < $3 GROUP BY office, asked_on, issued_on`
 
-// CertificateCount is what 办证率 counts at one office.
+// CertificateCount is how many certificates of an office were asked for and
+// issued on the same days.
 type CertificateCount struct {
-	Office        area.Key
-	Asked, Issued int64
+	Office            area.Key
+	AskedOn, IssuedOn civil.Date // IssuedOn zero: not yet
+	N                 int64
 }
 
 // CertificateCounts counts certificates asked for in [from, to).
-func (tx *Tx) CertificateCounts(ctx context.Context, offices []area.Key, from, to time.Time) ([]CertificateCount, error) {
-	rows, err := tx.Query(ctx, certificateCounts, ints(offices), from, to)
+func (tx *Tx) CertificateCounts(ctx context.Context, offices []area.Key, from, to civil.Date) ([]CertificateCount, error) {
+	rows, err := tx.Query(ctx, certificateCounts, ints(offices), from.UTC(), to.UTC())
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c CertificateCount, err error) {
-		err = r.Scan((*int64)(&c.Office), &c.Asked, &c.Issued)
+		var asked time.Time
+		var issued *time.Time
+		err = r.Scan((*int64)(&c.Office), &asked, &issued, &c.N)
+		c.AskedOn = civil.Date{Year: asked.Year(), Month: asked.Month(), Day: asked.Day()}
+		if issued != nil {
+			c.IssuedOn = civil.Date{Year: issued.Year(), Month: issued.Month(), Day: issued.Day()}
+		}
 		return c, err
 	})
 }

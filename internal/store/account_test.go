@@ -106,6 +106,39 @@ func TestClaimRequest(t *testing.T) {
 	}
 }
 
+func TestRequestsInBulk(t *testing.T) {
+	db := storetest.New(t)
+	offices := []area.Key{east}
+	request := func(n byte) store.Request {
+		return store.Request{Account: "clerk-1", RequestID: string('a' + rune(n)), Office: east, Method: "AnswerMany", Hash: [32]byte{n}}
+	}
+	desk(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
+		return tx.AddRequests(ctx, []store.Request{request(1), request(2)})
+	})
+	desk(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
+		got, err := tx.RequestsOf(ctx, "clerk-1", []string{"b", "c", "d"})
+		want := map[string]store.Request{"b": request(1), "c": request(2)}
+		if d := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Request{}, "Office")); d != "" {
+			t.Errorf("requests: %s", d)
+		}
+		if err != nil {
+			return err
+		}
+		// The single form takes them for done.
+		result, err := tx.ClaimRequest(ctx, request(1))
+		if result == nil {
+			t.Error("a request done in bulk is to be done again")
+		}
+		return err
+	})
+	err := db.InDesk(t.Context(), offices, func(tx *store.Tx) error {
+		return tx.AddRequests(t.Context(), []store.Request{request(3), request(2)})
+	})
+	if f, ok := fault.As(err); !ok || f.Reason != store.ReasonDuplicate {
+		t.Errorf("one that stands: %v", err)
+	}
+}
+
 func TestClaimRequestRace(t *testing.T) {
 	for name, c := range map[string]struct {
 		fails bool

@@ -19,15 +19,22 @@ import (
 func TestLegs(t *testing.T) {
 	db := storetest.New(t)
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
-		if err := tx.InsertLegs(ctx, []store.Leg{leg(1), leg(2)}); err != nil {
+		if err := addLegs(ctx, tx, leg(1), leg(2)); err != nil {
 			return err
 		}
 		again := leg(2)
 		again.BodyKey = []byte("another")
-		return tx.InsertLegs(ctx, []store.Leg{again, leg(3)})
+		if n, err := tx.InsertLegs(ctx, []store.Leg{again, leg(3)}); n != 1 || err != nil {
+			t.Errorf("%d new, %v", n, err)
+		}
+		got, err := tx.InsertNewLegs(ctx, []store.Leg{leg(3), leg(4)})
+		if d := cmp.Diff(map[cases.CaseID]bool{caseID(4): true}, got); d != "" {
+			t.Errorf("new: %s", d)
+		}
+		return err
 	})
-	want := map[cases.CaseID]store.Leg{caseID(1): leg(1), caseID(2): leg(2), caseID(3): leg(3)}
-	all := []cases.CaseID{caseID(3), caseID(1), caseID(2), caseID(9)}
+	want := map[cases.CaseID]store.Leg{caseID(1): leg(1), caseID(2): leg(2), caseID(3): leg(3), caseID(4): leg(4)}
+	all := []cases.CaseID{caseID(3), caseID(1), caseID(2), caseID(4), caseID(9)}
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
 		got, err := tx.LockLegs(ctx, all)
 		if d := cmp.Diff(want, got); d != "" {
@@ -47,7 +54,7 @@ func TestLegs(t *testing.T) {
 	})
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
 		n, err := tx.CountCases(ctx)
-		if n != 3 {
+		if n != 4 {
 			t.Errorf("%d cases", n)
 		}
 		if err != nil {
@@ -65,7 +72,7 @@ func TestLegs(t *testing.T) {
 			seen, after = append(seen, page...), page[len(page)-1]
 		}
 		sorted := cmpopts.SortSlices(func(a, b cases.CaseID) bool { return bytes.Compare(a[:], b[:]) < 0 })
-		if d := cmp.Diff([]cases.CaseID{caseID(1), caseID(2), caseID(3)}, seen, sorted); d != "" {
+		if d := cmp.Diff([]cases.CaseID{caseID(1), caseID(2), caseID(3), caseID(4)}, seen, sorted); d != "" {
 			t.Errorf("pages: %s", d)
 		}
 		return nil
@@ -76,7 +83,7 @@ func TestLegs(t *testing.T) {
 func TestLockLegsExcludes(t *testing.T) {
 	url := storetest.NewURL(t)
 	db := storetest.Open(t, url)
-	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error { return tx.InsertLegs(ctx, []store.Leg{leg(1)}) })
+	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error { return addLegs(ctx, tx, leg(1)) })
 	watch := connect(t, url)
 	second := make(chan error, 1)
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
@@ -204,7 +211,8 @@ func TestBareItems(t *testing.T) {
 }
 
 // Rule 14: of the covers not written by the item's author, the smallest
-// (held_at, id) decides verdict and delivered time.
+// (held_at, id) decides the verdict, and the delivered time unless it stands
+// aside.
 func TestDecidingReceipt(t *testing.T) {
 	hour := noon.Add(time.Hour)
 	low, high := cases.ItemID{0: 1}, cases.ItemID{0: 2}
@@ -217,6 +225,8 @@ func TestDecidingReceipt(t *testing.T) {
 		"the author's own":  {covers: []store.Cover{{Receipt: low, Author: here, HeldAt: noon, Reason: cases.NotHome}}},
 		"the earliest":      {[]store.Cover{{Receipt: low, Author: there, HeldAt: hour, Reason: cases.NotHome}, {Receipt: high, Author: third, HeldAt: noon}}, noon, 0},
 		"at once the least": {[]store.Cover{{Receipt: high, Author: there, HeldAt: noon}, {Receipt: low, Author: third, HeldAt: noon, Reason: cases.NotItsVerb}}, noon, cases.NotItsVerb},
+		"delivered later":   {[]store.Cover{{Receipt: low, Author: there, HeldAt: noon, Reason: cases.NotHome, Aside: true}, {Receipt: high, Author: third, HeldAt: hour}}, hour, cases.NotHome},
+		"not delivered":     {[]store.Cover{{Receipt: low, Author: there, HeldAt: noon, Aside: true}}, time.Time{}, 0},
 		"beside the author": {[]store.Cover{{Receipt: low, Author: here, HeldAt: noon, Reason: cases.NotHome}, {Receipt: high, Author: there, HeldAt: hour, Reason: cases.UnknownKind}}, hour, cases.UnknownKind},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,7 +251,7 @@ func TestDecidingReceipt(t *testing.T) {
 					{ID: itemID(1), Head: item(1, 1).Head, Held: c.held, Reason: c.reason},
 					{ID: itemID(2), Head: item(2, 1).Head, Erased: true},
 				}}
-				opts := cmp.Options{cmpopts.IgnoreFields(store.CaseItem{}, "Stored"), cmpopts.EquateEmpty(),
+				opts := cmp.Options{cmpopts.IgnoreFields(store.CaseItem{}, "Stored"), cmpopts.IgnoreFields(store.Cover{}, "Aside"), cmpopts.EquateEmpty(),
 					cmpopts.SortSlices(func(a, b store.CaseItem) bool { return a.Head[1] < b.Head[1] }),
 					cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })}
 				if d := cmp.Diff(want, got, opts); d != "" {
@@ -264,7 +274,7 @@ func TestErrorRollsBack(t *testing.T) {
 	db := storetest.New(t)
 	want := fault.Conflict("TEST", "a rule of the caller")
 	err := db.InDesk(t.Context(), []area.Key{east}, func(tx *store.Tx) error {
-		if err := tx.InsertLegs(t.Context(), []store.Leg{leg(1)}); err != nil {
+		if err := addLegs(t.Context(), tx, leg(1)); err != nil {
 			return err
 		}
 		return want

@@ -102,6 +102,7 @@ func TestSecurityCountsSeesNoPerson(t *testing.T) {
 		}
 	}
 	counts := as(t, url, store.Counts)
+	run(t, counts, "SET yipan.offices = '{1}'")
 	for _, sql := range []string{"SELECT person FROM case_side", "SELECT private FROM case_side", "SELECT * FROM case_side", "SELECT name FROM person", "SELECT person FROM certificate", "SELECT 1 FROM access_log"} {
 		if _, err := counts.Exec(t.Context(), sql); !code(err, "42501") {
 			t.Errorf("%s: %v", sql, err)
@@ -145,7 +146,7 @@ func TestSecurityDeskSeesItsOfficesOnly(t *testing.T) {
 		// Writes to another office's rows find none.
 		return errors.Join(err, err2,
 			tx.EraseBodies(ctx, itemIDs(1), [][]byte{{1}}), tx.EraseLegs(ctx, []cases.CaseID{caseID(1)}), tx.ErasePerson(ctx, personID(1)),
-			tx.TouchSide(ctx, caseID(1), east, personID(9), nil), tx.MarkErased(ctx, []cases.CaseID{caseID(1)}, noon),
+			tx.TouchSides(ctx, []store.Side{{Case: caseID(1), Office: east, Person: personID(9)}}), tx.MarkErased(ctx, []cases.CaseID{caseID(1)}, noon),
 			tx.DropOtherReceivers(ctx, caseID(1), west), tx.PutConsent(ctx, id("consent", 1), []byte("x")),
 			tx.FinishRequest(ctx, "clerk-1", "r", []byte("x")))
 	})
@@ -162,8 +163,10 @@ func TestSecurityDeskSeesItsOfficesOnly(t *testing.T) {
 		"their side":  func(tx *store.Tx) error { return tx.PutSides(t.Context(), []store.Side{side(1, east)}) },
 		"round":       func(tx *store.Tx) error { return tx.PutRounds(t.Context(), []store.Side{side(5, east)}) },
 		"their round": func(tx *store.Tx) error { return tx.PutRounds(t.Context(), []store.Side{side(1, east)}) },
-		"consent":     func(tx *store.Tx) error { return tx.AddConsent(t.Context(), store.ConsentRow{Office: east, Sealed: []byte{1}}) },
-		"offer":       func(tx *store.Tx) error { _, err := tx.PutOffer(t.Context(), store.Offer{Office: east}); return err },
+		"consent": func(tx *store.Tx) error {
+			return tx.AddConsent(t.Context(), store.ConsentRow{Office: east, Sealed: []byte{1}})
+		},
+		"offer": func(tx *store.Tx) error { _, err := tx.PutOffer(t.Context(), store.Offer{Office: east}); return err },
 		"request": func(tx *store.Tx) error {
 			_, err := tx.ClaimRequest(t.Context(), store.Request{Account: "a", RequestID: "x", Office: east})
 			return err

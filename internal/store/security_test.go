@@ -33,7 +33,7 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 		_, offerErr := tx.PutOffer(ctx, store.Offer{Case: caseID(n), Office: office, Round: 1, Person: personID(n), Sealed: []byte{1}})
 		_, requestErr := tx.ClaimRequest(ctx, store.Request{Account: fmt.Sprint("clerk-", n), RequestID: "r", Office: office, Method: "Test"})
 		return errors.Join(offerErr, requestErr,
-			tx.InsertLegs(ctx, []store.Leg{own}),
+			addLegs(ctx, tx, own),
 			tx.InsertItems(ctx, []store.StoredItem{item(n, n)}),
 			tx.AddShares(ctx, []store.Share{share(n, there)}),
 			tx.InsertSides(ctx, []store.Side{paired}),
@@ -137,7 +137,7 @@ func TestSecurity26SameIDInTwoOffices(t *testing.T) {
 		for range 2 { // the second time its own rows stand in the way
 			for _, step := range []func(*store.Tx) error{
 				func(tx *store.Tx) error { return tx.AddPersons(t.Context(), []store.Person{doc}) },
-				func(tx *store.Tx) error { return tx.InsertLegs(t.Context(), []store.Leg{leg(1)}) },
+				func(tx *store.Tx) error { return addLegs(t.Context(), tx, leg(1)) },
 				func(tx *store.Tx) error { return tx.InsertSides(t.Context(), []store.Side{side(1, west)}) },
 				func(tx *store.Tx) error { return tx.PutSides(t.Context(), []store.Side{side(1, west)}) },
 				func(tx *store.Tx) error { return tx.PutRounds(t.Context(), []store.Side{side(1, west)}) },
@@ -174,7 +174,9 @@ func TestSecurity26SameIDInTwoOffices(t *testing.T) {
 					return err
 				},
 				func(tx *store.Tx) error { return tx.ErasePerson(t.Context(), personID(1)) },
-				func(tx *store.Tx) error { return tx.TouchSide(t.Context(), caseID(1), east, personID(2), []byte("x")) },
+				func(tx *store.Tx) error {
+					return tx.TouchSides(t.Context(), []store.Side{{Case: caseID(1), Office: east, Person: personID(2), Private: []byte("x")}})
+				},
 			} {
 				s.Errors = append(s.Errors, fmt.Sprint(db.InDesk(t.Context(), offices, step)))
 			}
@@ -235,7 +237,7 @@ func TestSecurity28ConstraintErrorsHoldNoPersonalData(t *testing.T) {
 		"null":             {fault.KindInvalid, raw(`UPDATE person SET sex = NULL WHERE name = $1`, name)},
 		"date":             {fault.KindInvalid, raw(`SELECT $1::text::date`, name)},
 		"cast in a column": {fault.KindInvalid, raw(`SELECT name::int FROM person`)},
-		"not a uuid":       {fault.KindInvalid, raw(`SELECT ('`+number+`')::uuid`)},
+		"not a uuid":       {fault.KindInvalid, raw(`SELECT ('` + number + `')::uuid`)},
 		"syntax":           {fault.KindInternal, raw(`SELECT '` + name + `' FROM FROM`)},
 		"no such table":    {fault.KindInternal, raw(`SELECT '` + name + `' FROM "` + number + `"`)},
 		"wrapped": {fault.KindConflict, func(tx *store.Tx) error {

@@ -117,8 +117,10 @@ func (tx *Tx) Unclaim(ctx context.Context, peer cases.NodeID, ids []cases.ItemID
 	return err
 }
 
+// coalesce hides share_due from the planner: by statistics from before a backlog
+// it would read all that is pending for every receipt.
 const settle = `WITH done AS (
-    UPDATE share SET settled = true WHERE peer = $1 AND item = ANY($2) AND NOT settled RETURNING peer, day, item
+    UPDATE share SET settled = true WHERE peer = $1 AND item = ANY($2) AND NOT coalesce(settled, false) RETURNING peer, day, item
 ), ` + dropped + ` SELECT item FROM done`
 
 // Settle marks rows as held by the peer and returns those that were pending.
@@ -223,7 +225,8 @@ func (tx *Tx) FeedbackPending(ctx context.Context, peer cases.NodeID) (b bool, e
 }
 
 // share is found by peer first; who settled was heard of, so peer has all.
-const sharersOf = `SELECT s.peer FROM peer p JOIN share s ON s.peer = p.node AND s.item = $1 WHERE s.settled ORDER BY s.peer`
+const sharersOf = `SELECT s.peer FROM peer p CROSS JOIN LATERAL (SELECT peer, settled FROM share WHERE peer = p.node AND item = $1 OFFSET 0) s
+WHERE s.settled ORDER BY s.peer`
 
 // SharersOf returns the peers that hold an item.
 func (tx *Tx) SharersOf(ctx context.Context, id cases.ItemID) ([]cases.NodeID, error) {
@@ -244,4 +247,18 @@ func (tx *Tx) LeastPending(ctx context.Context, peer cases.NodeID) (time.Time, e
 	var t *time.Time
 	err := tx.QueryRow(ctx, leastPending, int64(peer)).Scan(&t)
 	return orZero(t), err
+}
+
+const rejectedBy = `SELECT author, count(*) FROM cover WHERE reason <> 0 GROUP BY author`
+
+// RejectedBy counts the items that each node rejected.
+func (tx *Tx) RejectedBy(ctx context.Context) (map[cases.NodeID]int64, error) {
+	rows, err := tx.Query(ctx, rejectedBy)
+	if err != nil {
+		return nil, err
+	}
+	out := map[cases.NodeID]int64{}
+	var n, c int64
+	_, err = pgx.ForEachRow(rows, []any{&n, &c}, func() error { out[cases.NodeID(n)] = c; return nil })
+	return out, err
 }

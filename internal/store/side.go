@@ -140,13 +140,21 @@ func (tx *Tx) SidesOf(ctx context.Context, ids []cases.CaseID) ([]Side, error) {
 	return pgx.CollectRows(rows, scanSide)
 }
 
-const touchSide = `UPDATE case_side SET rev = rev + 1, person = coalesce($3, person), private = coalesce($4, private), changed_at = now()
-WHERE case_id = $1 AND office = $2`
+const touchSides = `UPDATE case_side s SET rev = rev + 1, person = coalesce(u.person, s.person), private = coalesce(u.private, s.private), changed_at = now()
+FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[]) u(case_id, office, person, private) WHERE s.case_id = u.case_id AND s.office = u.office`
 
-// TouchSide writes private facts of a side: its paired person (zero: keeps)
-// and the encrypted rest (nil: keeps). The etag changes.
-func (tx *Tx) TouchSide(ctx context.Context, id cases.CaseID, office area.Key, person cases.PersonID, private []byte) error {
-	_, err := tx.Exec(ctx, touchSide, [16]byte(id), int64(office), null16(person), private)
+// TouchSides writes private facts of sides: their paired persons (zero: keeps)
+// and the encrypted rest (nil: keeps). The etags change.
+func (tx *Tx) TouchSides(ctx context.Context, sides []Side) error {
+	if len(sides) == 0 {
+		return nil
+	}
+	n := len(sides)
+	ids, offices, persons, private := make([][16]byte, n), make([]int64, n), make([]*[16]byte, n), make([][]byte, n)
+	for i := range sides {
+		ids[i], offices[i], persons[i], private[i] = sides[i].Case, int64(sides[i].Office), null16(sides[i].Person), sides[i].Private
+	}
+	_, err := tx.Exec(ctx, touchSides, ids, offices, persons, private)
 	return err
 }
 
@@ -191,6 +199,7 @@ type SideFilter struct {
 	Waiting     uint8
 	DueBefore   time.Time
 	Counterpart area.Key
+	Unassigned  bool      // only those not given to a township
 	AfterDue    time.Time // position of the page before; zero: not delivered
 	AfterCase   cases.CaseID
 	AfterOffice area.Key // 0: after all sides of AfterCase
@@ -206,7 +215,7 @@ const listSides = `SELECT s.* FROM unnest($1::bigint[]) o (office) CROSS JOIN LA
     WHERE office = o.office AND ($2 = 0 OR kind = $2) AND (cardinality($3::smallint[]) = 0 OR status = ANY($3)) AND ($4 = 0 OR side = $4)
         AND ($5 = 0 OR waiting = $5) AND ($6::bigint = 0 OR CASE WHEN side = 1 THEN y ELSE x END BETWEEN $6 AND $7::bigint)
         AND (coalesce(due_at, 'infinity'::timestamptz), case_id, office) > ($8::timestamptz, $9::uuid, $10::bigint)
-        AND (coalesce(due_at, 'infinity'::timestamptz), case_id) < ($11::timestamptz, $12::uuid)
+        AND (coalesce(due_at, 'infinity'::timestamptz), case_id) < ($11::timestamptz, $12::uuid) AND (NOT $14 OR assigned = 0)
     ORDER BY coalesce(due_at, 'infinity'::timestamptz), case_id LIMIT $13
 ) s ORDER BY coalesce(s.due_at, 'infinity'::timestamptz), s.case_id, s.office LIMIT $13`
 
@@ -235,7 +244,7 @@ func (tx *Tx) ListSides(ctx context.Context, f SideFilter) ([]Side, error) {
 	}
 	lo, hi := within(f.Counterpart)
 	rows, err := tx.Query(ctx, listSides, ints(f.Offices), int16(f.Kind), states, int16(f.Side), int16(f.Waiting), lo, hi,
-		after, [16]byte(f.AfterCase), int64(afterOffice), before, beforeCase, f.Limit)
+		after, [16]byte(f.AfterCase), int64(afterOffice), before, beforeCase, f.Limit, f.Unassigned)
 	if err != nil {
 		return nil, err
 	}
@@ -273,4 +282,19 @@ func (tx *Tx) PutRounds(ctx context.Context, rounds []Side) error {
 			nullTime(s.DeliveredAt), nullTime(s.DueAt), nullTime(s.AnsweredAt), nullTime(s.WithdrawnAt), nullTime(s.ClosedAt), int64(s.Reroute), nullTime(s.ReroutedAt))
 	}
 	return tx.SendBatch(ctx, &b).Close()
+}
+
+const undeliveredByReceiver = `SELECT y, count(*) FROM case_side WHERE side = 1 AND status = 1 AND delivered_at IS NULL GROUP BY y`
+
+// UndeliveredByReceiver counts open cases that were not delivered, by the area
+// addressed.
+func (tx *Tx) UndeliveredByReceiver(ctx context.Context) (map[area.Key]int64, error) {
+	rows, err := tx.Query(ctx, undeliveredByReceiver)
+	if err != nil {
+		return nil, err
+	}
+	out := map[area.Key]int64{}
+	var y, c int64
+	_, err = pgx.ForEachRow(rows, []any{&y, &c}, func() error { out[area.Key(y)] = c; return nil })
+	return out, err
 }

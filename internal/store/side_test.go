@@ -58,7 +58,7 @@ func TestSides(t *testing.T) {
 	put := side(1, east)
 	put.Side, put.X, put.Y = cases.SideReceiver, far, east
 	desk(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		if err := tx.TouchSide(ctx, caseID(1), east, cases.PersonID{}, []byte("private")); err != nil {
+		if err := tx.TouchSides(ctx, []store.Side{{Case: caseID(1), Office: east, Private: []byte("private")}}); err != nil {
 			return err
 		}
 		return tx.PutSides(ctx, []store.Side{put, side(3, west)})
@@ -69,7 +69,7 @@ func TestSides(t *testing.T) {
 		t.Errorf("put: %s", d)
 	}
 	desk(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		if err := tx.TouchSide(ctx, caseID(1), east, personID(6), nil); err != nil {
+		if err := tx.TouchSides(ctx, []store.Side{{Case: caseID(1), Office: east, Person: personID(6)}}); err != nil {
 			return err
 		}
 		of, err := tx.SidesOfPerson(ctx, personID(6))
@@ -146,6 +146,9 @@ func TestListSides(t *testing.T) {
 			s.DueAt = noon.AddDate(0, 0, n/6) // several at once
 		}
 		s.Kind, s.Status, s.Waiting, s.Side = cases.Kind(n%3+1), cases.Status(n%4+1), uint8(n%2+1), cases.Side(n%2+1)
+		if n%4 == 0 {
+			s.Assigned, s.AssignedAt = east, noon
+		}
 		s.X, s.Y = []area.Key{east, far}[n%2], []area.Key{far, east}[n%2]
 		all = append(all, s)
 	}
@@ -175,6 +178,7 @@ func TestListSides(t *testing.T) {
 		"due":         {store.SideFilter{DueBefore: noon.AddDate(0, 0, 2)}, func(s store.Side) bool { return !s.DueAt.IsZero() && s.DueAt.Before(noon.AddDate(0, 0, 2)) }},
 		"counterpart": {store.SideFilter{Counterpart: far}, func(s store.Side) bool { return s.Office != west || s.Side == 2 && s.X == far }},
 		"its county":  {store.SideFilter{Counterpart: area.Key(there)}, func(s store.Side) bool { return s.Office != west || s.Side == 2 && s.X == far }},
+		"unassigned":  {store.SideFilter{Unassigned: true}, func(s store.Side) bool { return s.Assigned == 0 }},
 		"no such":     {store.SideFilter{Counterpart: area.Key(third)}, func(s store.Side) bool { return false }},
 	} {
 		var want []store.Side

@@ -129,3 +129,8 @@ func awaitBlocked(t testing.TB, conn *pgx.Conn) {
 		}
 	}
 }
+
+func addLegs(ctx context.Context, tx *store.Tx, legs ...store.Leg) error {
+	_, err := tx.InsertLegs(ctx, legs)
+	return err
+}

@@ -1,0 +1,338 @@
+package desk
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"yipan/internal/access"
+	"yipan/internal/area"
+	"yipan/internal/book"
+	"yipan/internal/cases"
+	"yipan/internal/fault"
+	"yipan/internal/fold"
+	"yipan/internal/ledger"
+	"yipan/internal/store"
+)
+
+// change is one change of one case on its way.
+type change struct {
+	requestID string
+	ref       CaseRef
+	hash      [32]byte
+
+	side    store.Side
+	c       *book.Case
+	entries []book.Entry
+	private *ledger.Private
+	person  cases.PersonID
+	fresh   *book.Case // a case that the change opened
+
+	repeated bool
+	warnings []string
+	err      error
+	view     CaseView
+}
+
+// verb describes a kind of change.
+type verb struct {
+	method string
+	access access.Verb
+	fold   fold.Verb // 0: the state forbids nothing
+	side   cases.Side
+	// reads asks for the bodies of fields and answer before make runs.
+	reads bool
+	// make decides and fills entries; what it reads is in bodies.
+	make func(ctx context.Context, tx *store.Tx, ch *change, bodies map[cases.ItemID]cases.Body) error
+}
+
+// one runs a single change and returns the case as it is then.
+func (d *Desk) one(ctx context.Context, p access.Principal, v verb, ch *change) (CaseView, []string, error) {
+	if err := d.run(ctx, p, v, []*change{ch}); err != nil {
+		return CaseView{}, nil, err
+	}
+	return ch.view, ch.warnings, ch.err
+}
+
+// run does changes in one transaction: cases locked in order, repeated requests
+// found, etags and states held against what the caller was shown, items
+// written, duties done, sides projected. What is wrong with one change does not
+// touch the others.
+func (d *Desk) run(ctx context.Context, p access.Principal, v verb, chs []*change) error {
+	if err := d.allow(ctx, p, v.access, 0); err != nil {
+		return err
+	}
+	if err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.runIn(ctx, tx, p, v, chs) }); err != nil {
+		return err
+	}
+	d.wake()
+	var ids []cases.CaseID
+	for _, ch := range chs {
+		if ch.err == nil && !ch.repeated {
+			ids = append(ids, ch.ref.Case)
+		}
+	}
+	d.watch.changed(ids)
+	return nil
+}
+
+func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v verb, chs []*change) error {
+	var ids []cases.CaseID
+	var requests []string
+	seen := map[cases.CaseID]bool{}
+	for _, ch := range chs {
+		ch.err, ch.repeated, ch.entries, ch.private, ch.warnings, ch.fresh = checkRequestID(ch.requestID), false, nil, nil, nil, nil
+		if ch.err == nil && seen[ch.ref.Case] {
+			ch.err = fault.Invalid("CASE_TWICE", "case %s stands twice in one batch", ch.ref.Case).Zh("同一批中案件重复").On("case_id")
+		}
+		if ch.err == nil {
+			seen[ch.ref.Case] = true
+			ids, requests = append(ids, ch.ref.Case), append(requests, ch.requestID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	cs, err := d.Book.Load(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	sides, err := tx.SidesOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	done, err := tx.RequestsOf(ctx, p.ID, requests)
+	if err != nil {
+		return err
+	}
+	for _, ch := range chs {
+		if ch.err == nil {
+			ch.err = d.meet(p, v, ch, cs, sides, done)
+		}
+	}
+	if err := d.decide(ctx, tx, v, chs, cs); err != nil {
+		return err
+	}
+	if err := d.write(ctx, tx, p, v, chs, cs); err != nil {
+		return err
+	}
+	return d.finish(ctx, tx, p, v, chs)
+}
+
+// meet finds the case and the caller's side of it and holds the request
+// against them.
+func (d *Desk) meet(p access.Principal, v verb, ch *change, cs map[cases.CaseID]*book.Case, sides []store.Side, done map[string]store.Request) error {
+	ch.c = cs[ch.ref.Case]
+	found := false
+	for _, s := range sides {
+		if s.Case == ch.ref.Case && (v.side == cases.SideNone || s.Side == v.side) && (!found || access.Can(p, v.access, s.Office)) {
+			ch.side, found = s, true
+		}
+	}
+	if ch.c == nil || !ch.c.State.Exists() {
+		return book.NotHeld(ch.ref.Case)
+	}
+	if !found {
+		for _, s := range sides {
+			if s.Case == ch.ref.Case {
+				return fault.Denied("NOT_ITS_SIDE", "%s is for the other side of case %s", v.method, ch.ref.Case).Zh("这项操作应由对方办理")
+			}
+		}
+		return book.NotHeld(ch.ref.Case)
+	}
+	if err := access.Check(p, v.access, ch.side.Office); err != nil {
+		return err
+	}
+	if r, ok := done[ch.requestID]; ok {
+		if r.Method != v.method || r.Hash != ch.hash {
+			return fault.Conflict("REQUEST_ID_REUSED", "request id stands for another request").Zh("该请求编号已用于另一项操作，请换一个新的请求编号").On("request_id")
+		}
+		ch.repeated = true
+		return nil
+	}
+	switch etag := book.Etag(ch.side.Version, ch.side.Rev); ch.ref.Etag {
+	case etag:
+	case "":
+		return fault.Invalid("ETAG_REQUIRED", "no etag is given").Zh("缺少版本标识，请先打开案件再操作").On("etag")
+	default:
+		return fault.Conflict("ETAG_STALE", "case %s changed since it was shown", ch.ref.Case).Zh("案件内容已变化，请刷新后再操作").On("etag")
+	}
+	if v.fold != 0 && !ch.c.State.Allows(v.fold, ch.side.Side) {
+		return fault.Conflict("STATE_FORBIDS", "case %s is %s: it cannot %s", ch.ref.Case, ch.c.State.Status, v.fold).Zh("案件当前状态不允许这项操作")
+	}
+	return nil
+}
+
+func (d *Desk) decide(ctx context.Context, tx *store.Tx, v verb, chs []*change, cs map[cases.CaseID]*book.Case) error {
+	var bodies map[cases.ItemID]cases.Body
+	if v.reads {
+		var ids []cases.ItemID
+		for _, ch := range chs {
+			if ch.err == nil && !ch.repeated {
+				ids = append(ids, ch.c.State.Fields...)
+				if a := ch.c.State.Answer; !a.IsZero() {
+					ids = append(ids, a)
+				}
+			}
+		}
+		var err error
+		if bodies, err = d.Book.BodiesOf(ctx, tx, cs, ids); err != nil {
+			return err
+		}
+	}
+	for _, ch := range chs {
+		if ch.err != nil || ch.repeated {
+			continue
+		}
+		if err := v.make(ctx, tx, ch, bodies); err != nil {
+			// What the clerk got wrong is the change's; what the database got
+			// wrong is everybody's.
+			if k := fault.Of(err); k == fault.KindInternal || k == fault.KindUnavailable {
+				return err
+			}
+			ch.err = err
+		}
+	}
+	return nil
+}
+
+func (d *Desk) write(ctx context.Context, tx *store.Tx, p access.Principal, v verb, chs []*change, cs map[cases.CaseID]*book.Case) error {
+	var entries []book.Entry
+	var touched []store.Side
+	var requests []store.Request
+	changed := map[cases.CaseID]*book.Case{}
+	for _, ch := range chs {
+		if ch.err != nil || ch.repeated {
+			continue
+		}
+		entries = append(entries, ch.entries...)
+		changed[ch.c.ID] = ch.c
+		if ch.fresh != nil {
+			changed[ch.fresh.ID] = ch.fresh
+		}
+		requests = append(requests, store.Request{Account: p.ID, RequestID: ch.requestID, Office: ch.side.Office, Method: v.method, Hash: ch.hash})
+		if ch.private != nil || !ch.person.IsZero() {
+			t := store.Side{Case: ch.c.ID, Office: ch.side.Office, Person: ch.person}
+			if ch.private != nil {
+				var err error
+				if t.Private, err = d.Book.SealPrivate(ch.c.ID, ch.private); err != nil {
+					return err
+				}
+			}
+			touched = append(touched, t)
+			ch.side.Rev++
+		}
+	}
+	if len(requests) == 0 {
+		return nil
+	}
+	if err := tx.AddRequests(ctx, requests); err != nil {
+		return err
+	}
+	if err := tx.TouchSides(ctx, touched); err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if _, err := d.Book.Author(ctx, tx, entries); err != nil {
+		return err
+	}
+	if err := d.Book.Duties(ctx, tx, changed, p.Offices); err != nil {
+		return err
+	}
+	all := make([]*book.Case, 0, len(changed))
+	for _, c := range changed {
+		all = append(all, c)
+	}
+	return d.Book.Project(ctx, tx, all, p.Offices)
+}
+
+// finish makes the views and logs that their cases were shown.
+func (d *Desk) finish(ctx context.Context, tx *store.Tx, p access.Principal, v verb, chs []*change) error {
+	subjects := map[area.Key][][16]byte{}
+	for _, ch := range chs {
+		if ch.err != nil {
+			continue
+		}
+		s := ch.side
+		if !ch.repeated {
+			fresh := ch.c.Project(s.Side, s.Office)
+			fresh.Rev, fresh.Person = s.Rev, s.Person
+			if !ch.person.IsZero() {
+				fresh.Person = ch.person
+			}
+			s = fresh
+		}
+		ch.view = d.viewOf(s)
+		subjects[s.Office] = append(subjects[s.Office], subjectOf(s))
+	}
+	for o, list := range subjects {
+		if err := tx.LogAccess(ctx, store.Access{Principal: p, Office: o, Verb: v.access, Purpose: v.method, Subjects: list}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func subjectOf(s store.Side) [16]byte {
+	if s.Person.IsZero() {
+		return s.Case
+	}
+	return s.Person
+}
+
+func note(kind cases.ItemKind, ch *change, reason string) book.Entry {
+	return book.Entry{Case: ch.c, Body: cases.Body{Note: &reason}, Head: cases.Head{Kind: kind, Side: ch.side.Side, Round: ch.c.State.Current.N}}
+}
+
+func checkReason(r string) error {
+	switch {
+	case r == "":
+		return fault.Invalid("REQUIRED", "reason is missing").Zh("请填写原因").On("reason")
+	case utf8.RuneCountInString(r) > maxText:
+		return fault.Invalid("TEXT_LENGTH", "reason has more than %d characters", maxText).Zh("原因最多 %d 字", maxText).On("reason")
+	}
+	return nil
+}
+
+// noted is a change that writes one item with a reason.
+func (d *Desk) noted(ctx context.Context, p access.Principal, r ChangeRequest, kind cases.ItemKind, v verb, head func(*cases.Head, *fold.State)) (CaseView, error) {
+	if err := checkReason(r.Reason); err != nil {
+		return CaseView{}, err
+	}
+	v.access = access.CaseChange
+	v.make = func(_ context.Context, _ *store.Tx, ch *change, _ map[cases.ItemID]cases.Body) error {
+		e := note(kind, ch, r.Reason)
+		if head != nil {
+			head(&e.Head, &ch.c.State)
+		}
+		ch.entries = []book.Entry{e}
+		return nil
+	}
+	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: hashOf(r)})
+	return view, err
+}
+
+// Withdraw takes a case back.
+func (d *Desk) Withdraw(ctx context.Context, p access.Principal, r ChangeRequest) (CaseView, error) {
+	return d.noted(ctx, p, r, cases.Withdraw, verb{method: "withdraw", fold: fold.VerbWithdraw, side: cases.SideOpener}, nil)
+}
+
+// Dispute sends an answer back once, with a reason (退回/存疑).
+func (d *Desk) Dispute(ctx context.Context, p access.Principal, r ChangeRequest) (CaseView, error) {
+	return d.noted(ctx, p, r, cases.Reopen, verb{method: "dispute", fold: fold.VerbDispute, side: cases.SideOpener}, func(h *cases.Head, s *fold.State) {
+		h.Dispute, h.Round = true, s.Current.N+1
+	})
+}
+
+// Close ends a case (注销).
+func (d *Desk) Close(ctx context.Context, p access.Principal, r ChangeRequest) (CaseView, error) {
+	return d.noted(ctx, p, r, cases.Close, verb{method: "close", fold: fold.VerbClose}, nil)
+}
+
+// Reopen begins a new round of a closed or withdrawn case (回档).
+func (d *Desk) Reopen(ctx context.Context, p access.Principal, r ChangeRequest) (CaseView, error) {
+	return d.noted(ctx, p, r, cases.Reopen, verb{method: "reopen", fold: fold.VerbReopen}, func(h *cases.Head, s *fold.State) {
+		h.Round = s.Current.N + 1
+	})
+}

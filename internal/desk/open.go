@@ -1,0 +1,383 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"slices"
+
+	"yipan/internal/access"
+	"yipan/internal/area"
+	"yipan/internal/book"
+	"yipan/internal/cases"
+	"yipan/internal/civil"
+	"yipan/internal/fault"
+	"yipan/internal/ident"
+	"yipan/internal/ledger"
+	"yipan/internal/policy"
+	"yipan/internal/seal"
+	"yipan/internal/store"
+)
+
+// OpenCase opens one case. The same request id with the same content names the
+// same case and opens nothing twice.
+func (d *Desk) OpenCase(ctx context.Context, p access.Principal, r OpenRequest) (CaseView, []string, error) {
+	js, err := d.open(ctx, p, []OpenRequest{r})
+	if err != nil {
+		return CaseView{}, nil, err
+	}
+	j := js[0]
+	if j.err != nil {
+		return CaseView{}, nil, j.err
+	}
+	return j.view, j.warnings, nil
+}
+
+// OpenCases opens up to MaxBatch cases, each with a result of its own; what is
+// wrong with one does not touch the others.
+func (d *Desk) OpenCases(ctx context.Context, p access.Principal, rs []OpenRequest) ([]OpenResult, error) {
+	if err := tooMany(len(rs)); err != nil {
+		return nil, err
+	}
+	js, err := d.open(ctx, p, rs)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]OpenResult, len(js))
+	for i, j := range js {
+		out[i] = OpenResult{Case: j.id, Warnings: j.warnings, Repeated: j.repeated, Err: j.err}
+		if j.err != nil {
+			out[i].Case = cases.CaseID{}
+		}
+	}
+	return out, nil
+}
+
+// opening is one request on its way.
+type opening struct {
+	req      OpenRequest
+	id       cases.CaseID
+	office   area.Key
+	hash     int64
+	doc      ident.Doc
+	fields   *cases.Fields
+	limit    cases.Limit
+	warnings []string
+
+	repeated bool
+	view     CaseView
+	err      error
+}
+
+func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) ([]*opening, error) {
+	if err := d.allow(ctx, p, access.CaseOpen, 0); err != nil {
+		return nil, err
+	}
+	pol, err := d.policyAt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	js := make([]*opening, len(rs))
+	ids := map[cases.CaseID]bool{}
+	for i := range rs {
+		js[i] = &opening{req: rs[i]}
+		js[i].err = d.prepare(p, js[i], pol)
+		if js[i].err == nil && ids[js[i].id] {
+			js[i].err = fault.Invalid("REQUEST_ID_REUSED", "request id stands twice in one batch").Zh("同一批中请求编号重复").On("request_id")
+		}
+		ids[js[i].id] = true
+	}
+	if err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.openAll(ctx, tx, p, js, pol) }); err != nil {
+		return nil, err
+	}
+	d.wake()
+	for _, j := range js {
+		if j.err == nil && !j.repeated {
+			d.watch.changed([]cases.CaseID{j.id})
+		}
+	}
+	return js, nil
+}
+
+// prepare checks what needs no database.
+func (d *Desk) prepare(p access.Principal, j *opening, pol *policy.Policy) error {
+	r := &j.req
+	if err := checkRequestID(r.RequestID); err != nil {
+		return err
+	}
+	office, err := p.Office(r.Origin.Cut(area.Township))
+	if err != nil {
+		return onField(err, "origin")
+	}
+	origin := r.Origin
+	if origin == 0 {
+		origin = office
+	}
+	r.Origin, j.office = origin, office
+	j.id = cases.NewCaseID(d.Book.Self, office, r.RequestID)
+	h := hashOf(j.req)
+	j.hash = int64(binary.BigEndian.Uint64(h[:8]) | 1)
+	if !r.Kind.Known() {
+		return fault.Invalid("CASE_KIND", "unknown kind of case").Zh("案件类型不正确").On("kind")
+	}
+	if j.fields, j.doc, j.warnings, err = d.checkFields(r.Fields, r.Kind); err != nil {
+		return err
+	}
+	if err := checkAreas(origin, r.Destination, civil.In(d.Now()), pol); err != nil {
+		return err
+	}
+	l, err := pol.LimitFor(kindName(r.Kind, r.Urgent), origin, r.Destination)
+	if err != nil {
+		return err
+	}
+	j.limit = cases.Limit{Days: uint32(l.Days), Working: l.Working, Calendar: uint32(pol.Calendar)}
+	if a, i := r.CertificateAsked, r.CertificateIssued; i != nil && (a == nil || i.Before(*a)) {
+		return fault.Invalid("CERTIFICATE_DATES", "certificate issued before it was asked for").Zh("发证日期早于申请日期，或没有申请日期").On("certificate_issued_on")
+	}
+	return nil
+}
+
+func (d *Desk) openAll(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening, pol *policy.Policy) error {
+	live, err := d.settleRepeated(ctx, tx, p, js)
+	if err != nil || len(live) == 0 {
+		return err
+	}
+	if live, err = d.bases(ctx, tx, live, pol); err != nil || len(live) == 0 {
+		return err
+	}
+	slices.SortFunc(live, func(a, b *opening) int { return bytes.Compare(a.id[:], b.id[:]) })
+	persons, err := d.register(ctx, tx, live)
+	if err != nil {
+		return err
+	}
+	legs := make([]store.Leg, len(live))
+	entries := make([]book.Entry, len(live))
+	cs := make([]*book.Case, len(live))
+	byID := make(map[cases.CaseID]*book.Case, len(live))
+	for i, j := range live {
+		cs[i], legs[i] = d.Book.New(j.id, j.req.Origin, j.req.Destination)
+		cs[i].Person, cs[i].ReqHash = persons[i], j.hash
+		byID[j.id] = cs[i]
+		entries[i] = book.Entry{Case: cs[i], Body: cases.Body{Fields: j.fields}, Head: cases.Head{
+			Kind: cases.Open, Side: cases.SideOpener, Round: 1, CaseKind: j.req.Kind, Limit: j.limit, Policy: pol.Digest, Urgent: j.req.Urgent,
+		}}
+	}
+	n, err := tx.InsertLegs(ctx, legs)
+	if err != nil {
+		return err
+	}
+	if n < int64(len(legs)) {
+		return fault.Conflict(store.ReasonDuplicate, "a case was opened by a concurrent request").Zh("请求正在处理，请稍后重试")
+	}
+	if _, err := d.Book.Author(ctx, tx, entries); err != nil {
+		return err
+	}
+	if err := d.certificates(ctx, tx, live, persons); err != nil {
+		return err
+	}
+	if err := d.Book.Project(ctx, tx, cs, p.Offices); err != nil {
+		return err
+	}
+	for _, j := range live {
+		j.view = d.viewOf(byID[j.id].Project(cases.SideOpener, j.office))
+		j.view.Fields = j.fields
+	}
+	return nil
+}
+
+// settleRepeated finds requests that were done before and returns the others.
+func (d *Desk) settleRepeated(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening) ([]*opening, error) {
+	var ids []cases.CaseID
+	for _, j := range js {
+		j.repeated = false
+		if j.err == nil {
+			ids = append(ids, j.id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	sides, err := tx.SidesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	stands := map[cases.CaseID]*store.Side{}
+	for i := range sides {
+		if sides[i].Side == cases.SideOpener {
+			stands[sides[i].Case] = &sides[i]
+		}
+	}
+	var live []*opening
+	for _, j := range js {
+		if j.err != nil {
+			continue
+		}
+		switch s := stands[j.id]; {
+		case s == nil:
+			live = append(live, j)
+		case s.ReqHash != j.hash:
+			j.err = fault.Conflict("REQUEST_ID_REUSED", "request id stands for another request").Zh("该请求编号已用于另一项操作，请换一个新的请求编号").On("request_id")
+		default:
+			j.repeated = true
+			j.view = d.viewOf(*s)
+			j.view.Fields = j.fields
+		}
+	}
+	return live, nil
+}
+
+// bases checks by what right each notice leaves and drops those that may not.
+func (d *Desk) bases(ctx context.Context, tx *store.Tx, js []*opening, pol *policy.Policy) ([]*opening, error) {
+	inputs := make([]FieldsInput, len(js))
+	for i, j := range js {
+		inputs[i] = j.req.Fields
+	}
+	held, err := d.Book.Consents(ctx, tx, consentsCited(inputs...))
+	if err != nil {
+		return nil, err
+	}
+	var live []*opening
+	for _, j := range js {
+		if j.err = d.bindBases(j.fields, j.req.Fields, j.req.Kind, j.req.Destination, pol, held); j.err == nil {
+			live = append(live, j)
+		}
+	}
+	return live, nil
+}
+
+func (d *Desk) bindBases(f *cases.Fields, in FieldsInput, kind cases.Kind, to area.Key, pol *policy.Policy, held map[cases.ConsentID]ledger.Consent) error {
+	purpose := ledger.PurposeNotice
+	if kind == cases.BirthService {
+		purpose = ledger.PurposeBirth
+	}
+	var err error
+	if f.Basis, err = d.basisOf(in.Basis, kind, to, pol, held, purpose); err != nil {
+		return err
+	}
+	f.Confirm = cases.Basis{}
+	if !in.Confirm.IsZero() {
+		c, err := consent(held, in.Confirm, ledger.PurposeConfirm, to, d.Now(), "fields.confirm_consent_id")
+		if err != nil {
+			return err
+		}
+		f.Confirm = cases.Basis{Kind: cases.BasisConsent, Consent: c.ID, TextHash: c.TextHash}
+	}
+	return nil
+}
+
+// register finds or adds the people of openings in their offices' ledgers and
+// returns their ids, in the order of js.
+func (d *Desk) register(ctx context.Context, tx *store.Tx, js []*opening) ([]cases.PersonID, error) {
+	refs := make([]personRef, len(js))
+	for i, j := range js {
+		refs[i] = personRef{office: j.office, doc: j.doc, fields: j.fields}
+	}
+	ids, _, err := d.persons(ctx, tx, refs)
+	return ids, err
+}
+
+type personRef struct {
+	office area.Key
+	doc    ident.Doc
+	fields *cases.Fields
+}
+
+// persons finds people by blind index in their offices' ledgers and adds those
+// that are new; without a document everybody is new.
+func (d *Desk) persons(ctx context.Context, tx *store.Tx, refs []personRef) (ids []cases.PersonID, added []bool, err error) {
+	ids, added = make([]cases.PersonID, len(refs)), make([]bool, len(refs))
+	index := make([][]byte, len(refs))
+	offices := map[area.Key][][]byte{}
+	for i, r := range refs {
+		if r.doc.Number != "" {
+			x := d.docIndex(r.office, r.doc)
+			index[i] = x[:]
+			offices[r.office] = append(offices[r.office], index[i])
+		}
+	}
+	find := func() error {
+		for o, list := range offices {
+			found, err := tx.PersonIDs(ctx, o, list)
+			if err != nil {
+				return err
+			}
+			for i, r := range refs {
+				if r.office == o && index[i] != nil {
+					if id, ok := found[[16]byte(index[i])]; ok {
+						ids[i] = id
+					}
+				}
+			}
+		}
+		return nil
+	}
+	if err := find(); err != nil {
+		return nil, nil, err
+	}
+	var fresh []store.Person
+	for i, r := range refs {
+		if !ids[i].IsZero() {
+			continue
+		}
+		p := d.newPerson(r)
+		p.DocIndex = index[i]
+		added[i] = true
+		if index[i] == nil {
+			ids[i] = p.ID
+		}
+		fresh = append(fresh, p)
+	}
+	if len(fresh) == 0 {
+		return ids, added, nil
+	}
+	if err := tx.AddPersons(ctx, fresh); err != nil {
+		return nil, nil, err
+	}
+	return ids, added, find()
+}
+
+func (d *Desk) docIndex(office area.Key, doc ident.Doc) [16]byte {
+	n := doc.Match18()
+	if n == "" {
+		n = doc.Kind.String() + ":" + doc.Number
+	}
+	return seal.Index(d.Keys.Index(), int64(office), "document", n)
+}
+
+func (d *Desk) newPerson(r personRef) store.Person {
+	p := store.Person{Office: r.office, Name: r.fields.Name, Sex: r.fields.Sex, Birth: r.fields.Birth, DocKind: uint32(r.doc.Kind)}
+	_, _ = rand.Read(p.ID[:])
+	key, wrapped := d.Keys.Data().NewWrapped(book.PersonKeyAAD(p.ID))
+	p.Key = wrapped
+	box := func(column, v string) []byte {
+		return seal.EncryptField(key, seal.AAD{Table: "person", Column: column, Row: p.ID[:]}, []byte(v))
+	}
+	if n := r.doc.Number; n != "" {
+		p.Doc = box("doc", n)
+		x := seal.Index(d.Keys.Index(), int64(r.office), "last4", n[max(0, len(n)-4):])
+		p.Last4 = x[:]
+	}
+	if c := r.fields.Contact; c != "" {
+		p.Phone = box("phone", c)
+		x := seal.Index(d.Keys.Index(), int64(r.office), "phone", c)
+		p.PhoneIndex = x[:]
+	}
+	return p
+}
+
+func (d *Desk) certificates(ctx context.Context, tx *store.Tx, js []*opening, persons []cases.PersonID) error {
+	var rows []store.Certificate
+	for i, j := range js {
+		a := j.req.CertificateAsked
+		if a == nil {
+			continue
+		}
+		c := store.Certificate{ID: j.id, Office: j.office, Person: persons[i], AskedOn: *a}
+		if j.req.CertificateIssued != nil {
+			c.IssuedOn = *j.req.CertificateIssued
+		}
+		rows = append(rows, c)
+	}
+	return tx.AddCertificates(ctx, rows)
+}
