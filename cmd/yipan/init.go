@@ -79,6 +79,9 @@ func (c *InitCommand) AfterApply(e *cli.Env) error {
 			}
 		}
 	}
+	if node.HoldsSecret(c.Bus) {
+		return misuse(e, "消息服务器地址中不得写密码；请在配置文件中用 bus.password_file 指明密码文件", "no password in the broker's address: name a file by bus.password_file in the configuration")
+	}
 	cfg := c.config()
 	if err := cfg.Check(); err != nil {
 		return inLanguage(e, err)

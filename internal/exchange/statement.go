@@ -53,6 +53,19 @@ func (x *Exchange) Want(n cases.NodeID) {
 	r.wanted, r.pause, r.notTill = true, 0, time.Time{}
 }
 
+// Start asks for a round with a peer, 0: with all, and returns how many.
+func (x *Exchange) Start(ctx context.Context, n cases.NodeID) (int, error) {
+	if n != 0 {
+		x.Want(n)
+		return 1, nil
+	}
+	peers, err := x.Peers(ctx)
+	for _, p := range peers {
+		x.Want(p)
+	}
+	return len(peers), err
+}
+
 // WantIn is Want after a pause, so that many peers are not asked at once.
 func (x *Exchange) WantIn(n cases.NodeID, d time.Duration) {
 	x.mu.Lock()

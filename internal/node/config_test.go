@@ -94,7 +94,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"unknown key":        {file: "[grpc]\nlisten = \"127.0.0.1:1\"\nlissten = \"x\"\n", want: []string{"FILE:3 grpc.lissten", "grpc.listen"}},
 		"unknown table":      {file: "\n\n[grcp]\nlisten = \"x\"\n", want: []string{"FILE:3 grcp"}},
 		"key without table":  {file: "listen = \"x\"\n", want: []string{"FILE:1 listen"}},
-		"all at once":        {file: "[log]\nlevle = \"x\"\n[bus]\nurll = \"x\"\n", want: []string{"FILE:2 log.levle", "FILE:4 bus.urll"}},
+		"all at once":        {file: "[log]\nlevvel = \"x\"\n[bus]\nurll = \"x\"\n", want: []string{"FILE:2 log.levvel", "FILE:4 bus.urll"}},
 		"not toml":           {file: "[grpc]\nlisten = \n", want: []string{"FILE:2"}},
 		"text for a number":  {file: "[database]\nmax_conns = \"many\"\n", want: []string{"FILE:2 database.max_conns", "an integer is needed"}},
 		"number for a text":  {file: "[node]\nname = 7\n", want: []string{"FILE:2 node.name", "应为带引号的文字"}},

@@ -116,7 +116,7 @@ func createDatabase(ctx context.Context, at string) error {
 	if err != nil {
 		return fault.Unavailable("DATABASE", "node: connect to the private database server").Because(err).Zh("无法连接内置数据库")
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing is under way
+	defer conn.Close(ctx)
 	var there bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, databaseName).Scan(&there); err != nil {
 		return fault.Unavailable("DATABASE", "node: look for the database").Because(err)
@@ -147,7 +147,7 @@ func (d *Database) Clock(ctx context.Context, now func() time.Time) (time.Durati
 		// The driver's text may quote the password.
 		return 0, fault.Unavailable("DATABASE", "node: database not reached").Zh("数据库连接不上")
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing is under way
+	defer conn.Close(ctx)
 	var at time.Time
 	before := now()
 	if err := conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at); err != nil {

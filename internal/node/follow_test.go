@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -68,6 +69,12 @@ func (f *following) evaluatedTo(t *testing.T) uint64 {
 	return at
 }
 
+func (f *following) evaluations() [][2]uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.changes)
+}
+
 // follow runs it until the end of the test or stop.
 func (f *following) follow(t *testing.T, conn *bus.Conn) (stop func()) {
 	t.Helper()
@@ -124,7 +131,7 @@ func TestDirectoryComesFromTheStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the fourth", func() bool { return again.evaluatedTo(t) == 4 })
-	if diff := cmp.Diff([][2]uint64{{3, 4}}, again.changes); diff != "" {
+	if diff := cmp.Diff([][2]uint64{{3, 4}}, again.evaluations()); diff != "" {
 		t.Errorf("evaluated twice: %s", diff)
 	}
 }
@@ -183,7 +190,7 @@ func TestChangeIsOwedUntilEvaluated(t *testing.T) {
 	again := newFollowing(t, db, authority, "")
 	again.follow(t, conn)
 	eventually(t, "the evaluation owed", func() bool { return again.evaluatedTo(t) == 1 })
-	if diff := cmp.Diff([][2]uint64{{0, 1}}, again.changes); diff != "" {
+	if diff := cmp.Diff([][2]uint64{{0, 1}}, again.evaluations()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -113,10 +113,11 @@ func (i *inspection) secrets() *keys.Files {
 	} else {
 		i.fine("keys", "密钥完好："+i.c.KeysDir(), "keys are whole: "+i.c.KeysDir())
 	}
-	j, err := keys.OpenJournal(i.c.JournalFile())
+	j, err := openJournal(i.c)
 	n := 0
 	if err == nil {
 		n, err = j.Replay(func(keys.Entry) error { return nil })
+		err = inChinese(err)
 		_ = j.Close() // only read
 	}
 	if err != nil {
@@ -125,7 +126,7 @@ func (i *inspection) secrets() *keys.Files {
 		i.fine("journal", fmt.Sprintf("擦除日志完好，%d 条", n), fmt.Sprintf("the erasure journal is whole, %d entries", n))
 	}
 	renew := Text{"更换 " + i.c.TLSFile() + "（证书与私钥在同一文件），再重启节点", "replace " + i.c.TLSFile() + " (certificate and key in one file), then restart the node"}
-	switch cert, err := keys.LoadCertificate(i.c.TLSFile(), i.now()); {
+	switch cert, err := loadCertificate(i.c, i.now()); {
 	case err != nil:
 		i.fault("certificate", err, renew)
 	case cert.NotAfter.Sub(i.now()) < expiryWatch:

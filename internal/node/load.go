@@ -139,7 +139,7 @@ func (l *Loaded) fromFile(name string, b []byte) problems {
 				continue
 			}
 			s.resolve(&l.Config, base)
-			if s.kind == asURL && holdsSecret(s.in(&l.Config).String()) {
+			if s.kind == asURL && HoldsSecret(s.in(&l.Config).String()) {
 				ps = append(ps, secret(at(key), key))
 			}
 			l.origins[key] = Origin{"file", at(key)}
@@ -186,7 +186,7 @@ func (l *Loaded) fromFlags(set []string) problems {
 			ps = append(ps, bad(at, "", err))
 			continue
 		}
-		if s.kind == asURL && holdsSecret(v) { // anybody on the machine sees a command line
+		if s.kind == asURL && HoldsSecret(v) { // anybody on the machine sees a command line
 			ps = append(ps, secret(at, ""))
 		}
 		l.origins[key] = Origin{"flag", at}

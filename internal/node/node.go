@@ -112,11 +112,11 @@ func (n *Node) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	certificate, err := keys.LoadCertificate(c.TLSFile(), n.now())
+	certificate, err := loadCertificate(c, n.now())
 	if err != nil {
 		return err
 	}
-	journal, err := keys.OpenJournal(c.JournalFile())
+	journal, err := openJournal(c)
 	if err != nil {
 		return err
 	}
@@ -207,15 +207,16 @@ func (n *Node) assemble(db *store.DB, files *keys.Files, policies *policy.Set, j
 		SuiteFloor: seal.Suite(c.Exchange.SuiteFloor),
 	})
 	n.dir.changed = ex.DirectoryChanged
+	var d *desk.Desk // the relay only calls it once it runs
 	rl := relay.New(relay.Config{
 		DB: db, Exchange: ex, Bus: n.bus, Self: self, Dir: dir, Log: n.log, Registerer: reg, Now: n.now,
 		Poll: c.Jobs.Poll, Daily: c.Jobs.Statement,
+		OnCases: func(ids []cases.CaseID) { d.Changed(ids) },
 	})
-	d := desk.New(desk.Config{
+	d = desk.New(desk.Config{
 		DB: db, Book: bk, Keys: files, Policies: policies, Journal: journal, Now: n.now, Log: n.log, Registerer: reg,
 		Version: n.opts.Version, Name: c.Node.Name, Wake: rl.Wake,
-		StartStatement:  startStatement(db, ex, rl.Wake),
-		BrokerConnected: n.bus.Connected,
+		Rounds: rounds(db, ex, rl.Wake), SendAgain: ex.Resend, RoundTrip: ex.RoundTrip, BrokerConnected: n.bus.Connected,
 	})
 	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log})
 	n.background("relay", rl.Run)
@@ -223,9 +224,9 @@ func (n *Node) assemble(db *store.DB, files *keys.Files, policies *policy.Set, j
 	return d, nil
 }
 
-// startStatement asks for statement rounds with a peer, or with all that were
-// ever heard of, and returns with how many.
-func startStatement(db *store.DB, ex *exchange.Exchange, wake func()) func(context.Context, cases.NodeID) (int, error) {
+// rounds asks for statement rounds with a peer, or with all that were ever heard
+// of, and returns with how many.
+func rounds(db *store.DB, ex *exchange.Exchange, wake func()) func(context.Context, cases.NodeID) (int, error) {
 	return func(ctx context.Context, peer cases.NodeID) (int, error) {
 		peers := []store.Peer{{Node: peer}}
 		if peer == 0 {

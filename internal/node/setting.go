@@ -238,8 +238,8 @@ func redactURLs(list string) string {
 	return strings.Join(out, ",")
 }
 
-// holdsSecret reports whether URLs separated by commas hold a password.
-func holdsSecret(list string) bool {
+// HoldsSecret reports whether URLs separated by commas hold a password.
+func HoldsSecret(list string) bool {
 	for part := range strings.SplitSeq(list, ",") {
 		u, err := url.Parse(strings.TrimSpace(part))
 		if err != nil {

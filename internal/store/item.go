@@ -80,6 +80,27 @@ func (tx *Tx) legs(ctx context.Context, sql string, ids []cases.CaseID) (map[cas
 	return out, err
 }
 
+const legsWithin = `SELECT DISTINCT l.case_id FROM leg l JOIN unnest($1::bigint[], $2::bigint[]) u (lo, hi)
+    ON l.x BETWEEN u.lo AND u.hi OR l.y BETWEEN u.lo AND u.hi
+WHERE l.case_id > $3 ORDER BY l.case_id LIMIT $4`
+
+// LegsWithin pages through the cases of which one side lies in one of areas. It
+// reads every leg: homes change rarely.
+func (tx *Tx) LegsWithin(ctx context.Context, areas []area.Key, after cases.CaseID, limit int) ([]cases.CaseID, error) {
+	lo, hi := make([]int64, len(areas)), make([]int64, len(areas))
+	for i, k := range areas {
+		lo[i], hi[i] = within(k)
+	}
+	rows, err := tx.Query(ctx, legsWithin, lo, hi, [16]byte(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c cases.CaseID, err error) {
+		err = r.Scan((*[16]byte)(&c))
+		return c, err
+	})
+}
+
 const eraseLegs = `UPDATE leg SET body_key = NULL WHERE case_id = ANY($1)`
 
 // EraseLegs destroys the keys of all bodies of the cases held here.

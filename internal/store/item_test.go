@@ -71,6 +71,15 @@ func TestLegs(t *testing.T) {
 			}
 			seen, after = append(seen, page...), page[len(page)-1]
 		}
+		for areas, want := range map[[2]area.Key]int{{area.Key(here)}: 4, {area.Key(third)}: 0, {area.Key(third), far}: 4, {east, far}: 4} {
+			got, err := tx.LegsWithin(ctx, areas[:], cases.CaseID{}, 10)
+			if err != nil {
+				return err
+			}
+			if len(got) != want {
+				t.Errorf("%d cases within %v, want %d", len(got), areas, want)
+			}
+		}
 		sorted := cmpopts.SortSlices(func(a, b cases.CaseID) bool { return bytes.Compare(a[:], b[:]) < 0 })
 		if d := cmp.Diff([]cases.CaseID{caseID(1), caseID(2), caseID(3), caseID(4)}, seen, sorted); d != "" {
 			t.Errorf("pages: %s", d)

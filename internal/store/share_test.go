@@ -81,8 +81,10 @@ func TestClaimHolds(t *testing.T) {
 	db := storetest.New(t)
 	newer, feedback := share(1, there), share(2, there)
 	newer.MinVersion, feedback.Kind = 2, cases.Feedback
-	addShares(t, db, newer, feedback)
-	same(t, "version 1 without feedback", claim(t, db, 10, 1, false))
+	returning := share(3, there)
+	returning.Kind, returning.Homeward = cases.Feedback, true
+	addShares(t, db, newer, feedback, returning)
+	same(t, "version 1 without feedback", claim(t, db, 10, 1, false), 3)
 	same(t, "version 1", claim(t, db, 10, 1, true), 2)
 	same(t, "version 2", claim(t, db, 10, 2, false), 1)
 }
@@ -261,4 +263,72 @@ func TestMergeShares(t *testing.T) {
 	if !fault.Is(err, fault.KindConflict) {
 		t.Errorf("the desk wrote over a row: %v", err)
 	}
+}
+
+func TestSharersOf(t *testing.T) {
+	db := storetest.New(t)
+	held, owed := share(1, there), share(1, third)
+	held.Settled = true
+	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.MergeShares(ctx, []store.Share{held, owed}); err != nil {
+			return err
+		}
+		if err := tx.TouchPeer(ctx, there); err != nil {
+			return err
+		}
+		if err := tx.TouchPeer(ctx, third); err != nil {
+			return err
+		}
+		got, err := tx.SharersOf(ctx, itemID(1))
+		if d := cmp.Diff([]cases.NodeID{there}, got); d != "" {
+			t.Errorf("sharers: %s", d)
+		}
+		return err
+	})
+}
+
+func TestFeedbackPending(t *testing.T) {
+	db := storetest.New(t)
+	feedback, revoke := share(2, there), share(3, third)
+	feedback.Kind, revoke.Kind = cases.Feedback, cases.Revoke
+	feedback.Homeward, revoke.Homeward = true, true
+	addShares(t, db, share(1, there), feedback, revoke)
+	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
+		pending := func(peer cases.NodeID) bool {
+			b, err := tx.FeedbackPending(ctx, peer)
+			if err != nil {
+				t.Error(err)
+			}
+			return b
+		}
+		if !pending(there) || !pending(third) || pending(here) {
+			t.Error("pending are a FEEDBACK and a REVOKE")
+		}
+		if _, err := tx.Settle(ctx, there, itemIDs(2)); err != nil {
+			return err
+		}
+		if pending(there) {
+			t.Error("a FEEDBACK that arrived is pending")
+		}
+		return nil
+	})
+}
+
+func TestRejectedBy(t *testing.T) {
+	db := storetest.New(t)
+	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.InsertCovers(ctx, []store.Cover{
+			{Item: itemID(1), Receipt: itemID(9), Author: there, HeldAt: noon, Reason: cases.NotHome},
+			{Item: itemID(2), Receipt: itemID(9), Author: there, HeldAt: noon, Reason: cases.Unreadable},
+			{Item: itemID(3), Receipt: itemID(9), Author: there, HeldAt: noon},
+			{Item: itemID(3), Receipt: itemID(8), Author: third, HeldAt: noon},
+		}); err != nil {
+			return err
+		}
+		got, err := tx.RejectedBy(ctx)
+		if d := cmp.Diff(map[cases.NodeID]int64{there: 2}, got); d != "" {
+			t.Errorf("rejected: %s", d)
+		}
+		return err
+	})
 }

@@ -280,3 +280,22 @@ func TestRoundFacts(t *testing.T) {
 		})
 	}
 }
+
+func TestUndeliveredByReceiver(t *testing.T) {
+	db := storetest.New(t)
+	delivered, answered, received := side(2, east), side(3, east), side(4, east)
+	delivered.DeliveredAt, answered.Status, received.Side = noon, cases.Status(2), cases.SideReceiver
+	exchange(t, db, []area.Key{east, west}, func(ctx context.Context, tx *store.Tx) error {
+		return tx.PutSides(ctx, []store.Side{side(1, east), delivered, answered, received, side(5, west)})
+	})
+	err := db.InCounts(t.Context(), []area.Key{east}, func(tx *store.Tx) error {
+		got, err := tx.UndeliveredByReceiver(t.Context())
+		if d := cmp.Diff(map[area.Key]int64{far: 1}, got); d != "" {
+			t.Errorf("undelivered: %s", d)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

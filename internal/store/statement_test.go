@@ -101,7 +101,7 @@ func text(info *types.Info, e ast.Expr) (string, bool) {
 // users says which roles run each statement: a the desk's, x the exchange's,
 // c that of counts. A statement that is missing here fails the test.
 var users = map[string]string{
-	"insertLegs": "ax", "insertNewLegs": "x", "lockLegs": "ax", "readLegs": "ax", "eraseLegs": "ax", "countCases": "x", "legsAfter": "x",
+	"insertLegs": "ax", "insertNewLegs": "x", "lockLegs": "ax", "readLegs": "ax", "eraseLegs": "ax", "countCases": "x", "legsAfter": "x", "legsWithin": "x",
 	"insertItems": "ax", "haveItems": "ax", "selectItems": "ax", "caseItems": "ax", "casesOfItems": "ax", "eraseBodies": "ax", "addTombstones": "ax", "tombstones": "x", "fillBody": "x", "missingBodies": "x",
 	"insertCovers": "x", "coversOf": "ax",
 	"insertShares": "ax", "mergeShares": "x", "claim": "x", "unclaim": "x", "settle": "x", "unsettle": "x", "forgetShares": "x",

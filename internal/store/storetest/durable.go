@@ -3,11 +3,14 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"yipan/internal/pglocal"
 	"yipan/internal/store"
@@ -76,8 +79,8 @@ func (s *Server) Open(t testing.TB) *store.DB {
 	return db
 }
 
-// Kill9 kills the postmaster with SIGKILL and returns when it is gone. Its
-// backends notice at their next wait; Start clears them away.
+// Kill9 kills the postmaster and all its backends with SIGKILL, as the end of
+// the machine would, and returns when the server is gone.
 func (s *Server) Kill9(t testing.TB) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(s.dir, "pg", "postmaster.pid"))
@@ -89,16 +92,37 @@ func (s *Server) Kill9(t testing.TB) {
 	if err != nil || pid <= 1 {
 		t.Fatalf("kill -9: no process in postmaster.pid")
 	}
-	p, err := os.FindProcess(pid)
-	if err == nil {
-		err = p.Kill()
-	}
-	if err != nil {
-		t.Fatalf("kill -9: %v", err)
+	// The postmaster first: it would start a new life after a backend's death.
+	for _, pid := range append([]int{pid}, s.backends(t)...) {
+		p, err := os.FindProcess(pid)
+		if err == nil {
+			err = p.Kill()
+		}
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatalf("kill -9: %v", err)
+		}
 	}
 	select {
 	case <-s.pg.Done():
 	case <-time.After(startTime):
 		t.Fatal("kill -9: postgres did not end")
 	}
+}
+
+func (s *Server) backends(t testing.TB) []int {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.URL())
+	if err != nil {
+		t.Fatalf("kill -9: %v", err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	rows, err := conn.Query(t.Context(), "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+	if err != nil {
+		t.Fatalf("kill -9: %v", err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		t.Fatalf("kill -9: %v", err)
+	}
+	return pids
 }
