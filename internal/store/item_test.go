@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -288,7 +289,7 @@ func TestErrorRollsBack(t *testing.T) {
 		}
 		return want
 	})
-	if err != want {
+	if !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {

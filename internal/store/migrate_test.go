@@ -1,8 +1,13 @@
 package store_test
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"yipan/internal/fault"
@@ -57,11 +62,24 @@ func TestMigrateAtOnce(t *testing.T) {
 // Roles belong to the server, so a second installation finds them made, and a
 // login without superuser's rights still takes them on.
 func TestMigrateAsOwner(t *testing.T) {
+	admin := storetest.EmptyURL(t)
+	login := fmt.Sprintf("yipan_test_owner_%d", os.Getpid())
+	t.Cleanup(func() { // after its database is dropped
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		if _, err := conn.Exec(ctx, "DROP ROLE "+login); err != nil {
+			t.Error(err)
+		}
+	})
+	conn := connect(t, admin)
+	run(t, conn, "CREATE ROLE "+login+" LOGIN CREATEROLE PASSWORD 'synthetic'")
 	url := storetest.EmptyURL(t)
-	admin := connect(t, url)
-	run(t, admin, `DO $$ BEGIN CREATE ROLE yipan_test_owner LOGIN CREATEROLE PASSWORD 'synthetic'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
-	run(t, admin, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO yipan_test_owner', current_database()); END $$`)
-	owner := storetest.As(url, "yipan_test_owner")
+	run(t, connect(t, url), "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO "+login+"', current_database()); END $$")
+	owner := strings.Replace(storetest.As(url, login), login+"@", login+":synthetic@", 1)
 	if _, err := store.Migrate(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,10 @@ func (tx *Tx) AddPersons(ctx context.Context, ps []Person) error {
 	return err
 }
 
-const personsByDoc = `SELECT office, doc_index, id FROM person WHERE office = $1 AND doc_index = ANY($2)`
+// One probe of person_doc a value: with = ANY the planner may walk the whole
+// office instead.
+const personsByDoc = `SELECT p.office, p.doc_index, p.id FROM unnest($2::bytea[]) u (ix)
+CROSS JOIN LATERAL (SELECT office, doc_index, id FROM person WHERE office = $1 AND doc_index = u.ix OFFSET 0) p`
 
 // PersonIDs finds ids by blind index within one office. It shows nobody, so it
 // is no read of a person.

@@ -294,7 +294,7 @@ func texts(err error) []string {
 		return nil
 	}
 	out := []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)}
-	switch u := err.(type) {
+	switch u := any(err).(type) {
 	case interface{ Unwrap() error }:
 		out = append(out, texts(u.Unwrap())...)
 	case interface{ Unwrap() []error }:

@@ -89,7 +89,17 @@ func open(ctx context.Context, c Config, role Role) (*pgxpool.Pool, error) {
 		pc.ConnConfig.RuntimeParams["role"] = string(role)
 	}
 	pc.ConnConfig.RuntimeParams["application_name"] = "yipan " + string(role)
+	if role != Counts {
+		// Plans are cached while tables are still small; every query of these two
+		// roles has its index, and must not learn otherwise on a new node.
+		pc.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	}
 	pc.ConnConfig.RuntimeParams["timezone"] = "Asia/Shanghai"
+	// Estimates under row-level security are high enough to have short statements
+	// compiled, which takes longer than they do.
+	pc.ConnConfig.RuntimeParams["jit"] = "off"
+	// A client that hangs must not keep its locks.
+	pc.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "5min"
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, translate("open database", err)

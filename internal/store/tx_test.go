@@ -48,8 +48,8 @@ func TestDeadlockRunsAgain(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Error(err)
 	}
-	if n := runs.Load(); n != 3 {
-		t.Errorf("%d runs, want 3", n)
+	if n := runs.Load(); n < 3 {
+		t.Errorf("%d runs: they did not meet", n)
 	}
 }
 

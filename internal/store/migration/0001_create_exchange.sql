@@ -327,7 +327,7 @@ CREATE POLICY desk_write ON share FOR INSERT TO yipan_app WITH CHECK ((SELECT cu
 CREATE POLICY desk_write ON access_log FOR INSERT TO yipan_app WITH CHECK ((SELECT current_setting('yipan.offices')::bigint[]) IS NOT NULL);
 CREATE POLICY desk_read ON access_log FOR SELECT TO yipan_app USING (office = ANY((SELECT current_setting('yipan.offices')::bigint[])::bigint[]));
 
-GRANT SELECT, INSERT, UPDATE ON leg TO yipan_app, yipan_exchange;
+GRANT SELECT, INSERT, UPDATE (body_key) ON leg TO yipan_app, yipan_exchange; -- any UPDATE right lets a row be locked
 GRANT SELECT, INSERT ON item TO yipan_app, yipan_exchange;
 GRANT UPDATE (body, body_hash, erased) ON item TO yipan_app, yipan_exchange;
 GRANT INSERT ON tombstone TO yipan_app;
@@ -340,7 +340,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON digest, digest_dropped TO yipan_exchange
 GRANT SELECT, INSERT, UPDATE, DELETE ON case_side, side_round TO yipan_app, yipan_exchange;
 GRANT SELECT, INSERT, UPDATE ON person, consent, offer TO yipan_app, yipan_exchange;
 GRANT SELECT, INSERT, UPDATE ON certificate TO yipan_app;
-GRANT SELECT, INSERT, UPDATE ON request TO yipan_app;
+GRANT SELECT, INSERT, UPDATE (result) ON request TO yipan_app;
 GRANT INSERT, SELECT ON access_log TO yipan_app;
 GRANT INSERT ON access_log TO yipan_exchange;
 GRANT SELECT, INSERT, UPDATE ON account, token TO yipan_app;

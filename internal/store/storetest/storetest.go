@@ -50,7 +50,7 @@ var shared struct {
 
 // Main runs the tests of a package, stops the server that they used, and ends
 // the program. It is the whole body of TestMain.
-func Main(m *testing.M) { os.Exit(Run(m)) }
+func Main(m *testing.M) { os.Exit(Run(m)) } //nolint:revive // it stands for TestMain itself
 
 // Run is Main for a TestMain that has more to do: it returns the exit code.
 func Run(m *testing.M) (code int) {
