@@ -97,35 +97,44 @@ func (c *InitCommand) config() node.Config {
 	return cfg
 }
 
-// Run makes keys, certificate, journal, request and, last, the configuration: a
-// folder without one is not a node, and init can be begun anew in another.
+// Run makes the node and says what to do next.
 func (c *InitCommand) Run(e *cli.Env) error {
-	file := filepath.Join(c.Dir, configName)
-	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-		return fault.Conflict("NODE_EXISTS", "%s holds a node already", c.Dir).Zh("%s 中已有节点，不会覆盖", c.Dir)
+	request, err := c.make()
+	if err != nil {
+		return err
+	}
+	return c.told(e, filepath.Join(c.Dir, configName), request)
+}
+
+// make makes keys, certificate, journal, request and, last, the configuration: a
+// folder without one is not a node, and init can be begun anew in another.
+func (c *InitCommand) make() (directory.Request, error) {
+	none := directory.Request{}
+	if _, err := os.Lstat(filepath.Join(c.Dir, configName)); !errors.Is(err, fs.ErrNotExist) {
+		return none, fault.Conflict("NODE_EXISTS", "%s holds a node already", c.Dir).Zh("%s 中已有节点，不会覆盖", c.Dir)
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return fault.Unavailable("FILE_IO", "make %s", c.Dir).Because(err).Zh("无法建立目录 %s", c.Dir)
+		return none, fault.Unavailable("FILE_IO", "make %s", c.Dir).Because(err).Zh("无法建立目录 %s", c.Dir)
 	}
 	cfg, now := c.config(), time.Now()
 	files, err := keys.Create(cfg.KeysDir(), now)
 	if err != nil {
-		return err
+		return none, err
 	}
 	certificate, err := keys.NodeCertificate(cfg.KeysDir(), c.Hosts, now)
 	if err != nil {
-		return err
+		return none, err
 	}
 	journal, err := keys.CreateJournal(cfg.JournalFile())
 	if err != nil {
-		return err
+		return none, err
 	}
 	if err := journal.Close(); err != nil {
-		return err
+		return none, err
 	}
 	request, err := joinRequest(files, cases.NodeID(c.node), c.Name, c.areas, seal.Suite(c.Suite))
 	if err != nil {
-		return err
+		return none, err
 	}
 	for _, f := range []struct {
 		name, content string
@@ -136,10 +145,10 @@ func (c *InitCommand) Run(e *cli.Env) error {
 		{configName, c.file(), 0o600},
 	} {
 		if err := writeNew(filepath.Join(c.Dir, f.name), f.content, f.mode); err != nil {
-			return err
+			return none, err
 		}
 	}
-	return c.told(e, file, request)
+	return request, nil
 }
 
 // joinRequest is the node's claim with proofs for all its keys.

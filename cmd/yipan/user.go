@@ -88,7 +88,7 @@ type UserAdd struct {
 	Configured
 	Issuing
 	Name      string   `arg:"" help:"账号名（不用真名）|Name of the account, not a person's"`
-	Role      string   `required:"" help:"clerk distributor county auditor admin security service"`
+	Role      string   `required:"" help:"clerk 经办人、distributor 分发员、county 县级、auditor 审计、admin 管理员、security 安全员、service 程序|clerk, distributor, county, auditor, admin, security or service"`
 	Area      []string `placeholder:"4:520330001" help:"所属单位的区划，可重复|Areas that the account works for"`
 	GrantedBy []string `placeholder:"ACCOUNT" help:"同意的安全员账号；能看到个人信息的角色须有两名|Security accounts that agree; two for a role that sees persons"`
 

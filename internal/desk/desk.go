@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,12 +48,16 @@ type Config struct {
 // concurrent use.
 type Desk struct {
 	Config
-	watch *watchers
+	watch   *watchers
+	combine *combiner
+	tokens  tokens
 }
 
 // New returns the desk of a node.
 func New(c Config) *Desk {
-	return &Desk{Config: c, watch: newWatchers()}
+	d := &Desk{Config: c, watch: newWatchers()}
+	d.combine = newCombiner(d.openTogether)
+	return d
 }
 
 // Authenticate finds whose bearer token secret is.
@@ -61,7 +66,48 @@ func (d *Desk) Authenticate(ctx context.Context, secret string) (access.Principa
 	if err != nil {
 		return access.Principal{}, fault.Denied("UNAUTHENTICATED", "token is malformed").Zh("令牌格式不正确，请重新登录")
 	}
-	return d.DB.PrincipalOf(ctx, hash)
+	now := d.Now()
+	if p, ok := d.tokens.get(hash, now); ok {
+		return p, nil
+	}
+	p, err := d.DB.PrincipalOf(ctx, hash)
+	if err == nil {
+		d.tokens.put(hash, p, now)
+	}
+	return p, err
+}
+
+// tokens remembers whose a token is for a moment, so that a burst of calls asks
+// the database once. What is revoked stops working within tokenMemory.
+type tokens struct {
+	mu sync.Mutex
+	m  map[[32]byte]remembered
+}
+
+type remembered struct {
+	p     access.Principal
+	until time.Time
+}
+
+const (
+	tokenMemory  = 2 * time.Second
+	tokensAtMost = 4096
+)
+
+func (t *tokens) get(hash [32]byte, now time.Time) (access.Principal, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.m[hash]
+	return r.p, ok && now.Before(r.until)
+}
+
+func (t *tokens) put(hash [32]byte, p access.Principal, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m == nil || len(t.m) >= tokensAtMost {
+		t.m = map[[32]byte]remembered{}
+	}
+	t.m[hash] = remembered{p, now.Add(tokenMemory)}
 }
 
 // allow checks that p may do v at office at all, and records a denial in a

@@ -88,7 +88,12 @@ func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) (
 		}
 		ids[js[i].id] = true
 	}
-	if err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.openAll(ctx, tx, p, js, pol) }); err != nil {
+	if len(js) == 1 && js[0].err == nil {
+		err = d.combine.do(ctx, p, js[0])
+	} else {
+		err = d.openTogether(ctx, p, js)
+	}
+	if err != nil {
 		return nil, err
 	}
 	d.wake()
@@ -98,6 +103,15 @@ func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) (
 		}
 	}
 	return js, nil
+}
+
+// openTogether opens cases of one account in one transaction.
+func (d *Desk) openTogether(ctx context.Context, p access.Principal, js []*opening) error {
+	pol, err := d.policyAt(ctx)
+	if err != nil {
+		return err
+	}
+	return d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.openAll(ctx, tx, p, js, pol) })
 }
 
 // prepare checks what needs no database.

@@ -287,9 +287,8 @@ func TestInternal(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	var left time.Duration
 	get := func(ctx context.Context, _ *casesv1.GetCaseRequest) error {
-		at, _ := ctx.Deadline()
-		left = time.Until(at)
-		if left > time.Minute {
+		at, ok := ctx.Deadline()
+		if left = time.Until(at); !ok || left > time.Minute {
 			return nil
 		}
 		<-ctx.Done()

@@ -48,6 +48,12 @@ func TestSecurity27Explain(t *testing.T) {
 func explain(t *testing.T, url string, statistics bool) {
 	all := statements(t)
 	someCases := `ARRAY[md5('case7')::uuid, md5('case27')::uuid, md5('case47')::uuid]`
+	// A parcel's, of which the three offices have many.
+	parcel := "ARRAY["
+	for n := range 255 {
+		parcel += fmt.Sprintf("md5('case%d')::uuid, ", 20*n/3+7)
+	}
+	parcel += "md5('case1')::uuid]"
 	someItems := `ARRAY[md5('item50-1')::uuid, md5('item50-2')::uuid, md5('item100-1')::uuid]`
 	least, most := `'00000000-0000-0000-0000-000000000000'::uuid`, `'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid`
 	page := `, 0, '{}', 0, 0, 0, 0, '2026-02-01', ` + least + `, 0, 'infinity', ` + most + `, 50, false`
@@ -58,6 +64,10 @@ func explain(t *testing.T, url string, statistics bool) {
 		indexes   string
 	}{
 		{"lockLegs", store.App, someCases, "leg_pkey case_side_pkey"},
+		{"lockLegs", store.App, parcel, "leg_pkey case_side_pkey"},
+		{"caseItems", store.App, parcel, "item_case cover_pkey case_side_pkey"},
+		{"caseItems", store.Exchange, parcel, "item_case cover_pkey"},
+		{"sidesOf", store.App, parcel, "case_side_pkey"},
 		{"readLegs", store.Exchange, someCases, "leg_pkey"},
 		{"caseItems", store.App, someCases, "item_case cover_pkey case_side_pkey"},
 		{"caseItems", store.Exchange, someCases, "item_case cover_pkey"},
@@ -110,6 +120,9 @@ func explain(t *testing.T, url string, statistics bool) {
 				if !strings.Contains(plan, index) {
 					t.Errorf("%s does not use %s:\n%s", what, index, plan)
 				}
+			}
+			if strings.Contains(plan, "hashed SubPlan") {
+				t.Errorf("%s reads all cases of the offices:\n%s", what, plan)
 			}
 			for _, table := range []string{"leg", "item", "cover", "share", "case_side", "side_round", "person", "consent", "offer", "request"} {
 				if strings.Contains(plan, "Seq Scan on "+table+" ") {

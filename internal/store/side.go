@@ -129,7 +129,9 @@ func scanSide(r pgx.CollectableRow) (Side, error) {
 	return s, err
 }
 
-const sidesOf = `SELECT ` + sideColumns + ` FROM case_side WHERE case_id = ANY($1)`
+// Each case is probed by itself, as in caseItems.
+const sidesOf = `SELECT s.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u
+CROSS JOIN LATERAL (SELECT ` + sideColumns + ` FROM case_side WHERE case_id = u.id OFFSET 0) s`
 
 // SidesOf returns the sides of cases that the transaction's offices see.
 func (tx *Tx) SidesOf(ctx context.Context, ids []cases.CaseID) ([]Side, error) {
