@@ -283,6 +283,28 @@ func TestPeers(t *testing.T) {
 	})
 }
 
+// Parcels of one peer are absorbed at once: hearing from it again within the
+// second waits for nobody.
+func TestHeardFromBeside(t *testing.T) {
+	db := storetest.New(t)
+	hear := func(at time.Time) func(context.Context, *store.Tx) error {
+		return func(ctx context.Context, tx *store.Tx) error { return tx.HeardFrom(ctx, there, 1, at) }
+	}
+	exchange(t, db, nil, hear(noon))
+	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
+		if err := hear(noon.Add(time.Second/2))(ctx, tx); err != nil {
+			return err
+		}
+		exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
+			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '5s'"); err != nil {
+				return err
+			}
+			return hear(noon.Add(time.Second))(ctx, tx)
+		})
+		return nil
+	})
+}
+
 func TestNodeAffairs(t *testing.T) {
 	url := storetest.NewURL(t)
 	db := storetest.Open(t, url)

@@ -31,7 +31,10 @@ func (tx *Tx) TouchPeer(ctx context.Context, n cases.NodeID) error {
 	return err
 }
 
-const heardFrom = `INSERT INTO peer (node, speaks, last_heard) VALUES ($1, $2, $3)
+// Most parcels find nothing to write, and then lock nothing: parcels of one peer
+// are absorbed beside each other.
+const heardFrom = `INSERT INTO peer (node, speaks, last_heard) SELECT $1::bigint, $2::smallint, $3::timestamptz
+WHERE NOT EXISTS (SELECT 1 FROM peer WHERE node = $1 AND speaks = $2 AND last_heard >= $3 - interval '1 second')
 ON CONFLICT (node) DO UPDATE SET speaks = excluded.speaks, last_heard = excluded.last_heard
 WHERE peer.speaks <> excluded.speaks OR peer.last_heard IS NULL OR peer.last_heard < excluded.last_heard - interval '1 second'`
 

@@ -257,7 +257,7 @@ func translate(op string, err error) error {
 		return fault.Conflict(ReasonDuplicate, "%s", what).Zh("已存在相同的记录")
 	case pe.Code[:2] == "22" || pe.Code[:2] == "23":
 		return fault.Invalid(ReasonValue, "%s", what).Zh("数据库拒绝了某个值")
-	case pe.Code[:2] == "40", pe.Code[:2] == "53", pe.Code[:2] == "57", pe.Code[:2] == "08", pe.Code[:2] == "58":
+	case pe.Code == "55P03", pe.Code[:2] == "40", pe.Code[:2] == "53", pe.Code[:2] == "57", pe.Code[:2] == "08", pe.Code[:2] == "58":
 		return fault.Unavailable("DATABASE", "%s", what).Zh("数据库暂时无法处理，请稍后重试")
 	case pe.Code == "42501":
 		return fault.Denied("DATABASE_ROLE", "%s", what).Zh("没有权限")
