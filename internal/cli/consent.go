@@ -5,9 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
 )
@@ -79,12 +76,9 @@ func (c *ConsentRecordCommand) request(e *Env) (*consentv1.RecordConsentRequest,
 	if err != nil {
 		return nil, err
 	}
-	// To the minute: a clock a little ahead of the node's is not the future.
-	given := timestamppb.New(time.Now().Truncate(time.Minute))
-	if c.GivenAt != "" {
-		if given, err = instant(e, "--given-at", c.GivenAt, false); err != nil {
-			return nil, err
-		}
+	given, err := instant(e, "--given-at", c.GivenAt, false)
+	if err != nil {
+		return nil, err
 	}
 	until, err := instant(e, "--valid-until", c.ValidUntil, true)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
+	"yipan/internal/rates"
 )
 
 // RatesCommand prints rates of offices.
@@ -65,12 +66,21 @@ func (c *RatesCommand) Run(ctx context.Context, e *Env) error {
 			kind = e.T("合计", "all")
 		}
 		t.add(measures.name(r.GetMeasure(), e.Lang), name, kind, itoa(r.GetN())+" / "+itoa(r.GetD()), r.GetPercent(),
-			e.counts(r.GetExcluded(), nil), e.counts(r.GetOverdue(), overdueSides))
+			e.counts(r.GetExcluded(), exclusions()), e.counts(r.GetOverdue(), overdueSides))
 	}
 	return t.write(e.Out)
 }
 
 var overdueSides = map[string]string{"origin": "开立方", "transport": "传送", "county": "县级", "residence": "接收方"}
+
+// exclusions are the Chinese words of the codes in Rate.excluded.
+func exclusions() map[string]string {
+	zh := map[string]string{}
+	for c := rates.NotDelivered; c <= rates.OtherKind; c++ {
+		zh[c.String()] = c.Zh()
+	}
+	return zh
+}
 
 func (e *Env) counts(m map[string]int64, zh map[string]string) string {
 	var parts []string

@@ -255,7 +255,7 @@ func (s *scripted) GetRates(context.Context, *ratesv1.GetRatesRequest) (*ratesv1
 	return &ratesv1.GetRatesResponse{Period: "2026-11", Rates: []*ratesv1.Rate{
 		{Measure: ratesv1.Measure_MEASURE_CERTIFICATE, Area: "3:520330", AreaName: "习水县", N: 1631, D: 1677, Percent: "97.26"},
 		{Measure: ratesv1.Measure_MEASURE_FEEDBACK, Area: "3:520330", AreaName: "习水县", Kind: casesv1.Kind_KIND_OUTFLOW, N: 0, D: 0, Percent: "—",
-			Excluded: map[string]int64{"WITHDRAWN": 3}, Overdue: map[string]int64{"residence": 2, "origin": 1}},
+			Excluded: map[string]int64{"WITHDRAWN_BEFORE_DUE": 3}, Overdue: map[string]int64{"residence": 2, "origin": 1}},
 	}}, nil
 }
 

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -154,7 +155,9 @@ func (d *door) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		return err
 	}
 	err = handle(srv, &admitted{ServerStream: ss, ctx: ctx})
-	if err != nil && context.Cause(ctx) == errStopping { //nolint:errorlint // the very value
+	if errors.Is(context.Cause(ctx), errStopping) {
+		// However the handler took it: a quiet end would tell a watcher that there
+		// is nothing more to come.
 		return errStopping
 	}
 	return err
