@@ -129,7 +129,7 @@ func (d *Desk) Directory(ctx context.Context, p access.Principal) ([]DirectoryVi
 	dir := d.Book.Directory()
 	var out []DirectoryView
 	for _, m := range dir.Nodes() {
-		v := DirectoryView{Serial: m.Serial, Node: m.ID, Name: m.Name, Areas: dir.ServedBy(m.ID), Speaks: uint32(m.Speaks.Max)}
+		v := DirectoryView{Serial: m.Serial, Node: m.ID, Name: m.Name, Areas: dir.ServedBy(m.ID), Speaks: m.Speaks.Max}
 		for _, k := range m.Keys {
 			v.Keys = append(v.Keys, k.Use.String()+":"+k.ID().String())
 		}

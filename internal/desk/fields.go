@@ -90,7 +90,7 @@ func onField(err error, field string) error {
 
 // deriveBirth fills birth date and sex from the document, or checks what was
 // typed against it: the birth date must agree, the sex only warns.
-func deriveBirth(f *cases.Fields, in FieldsInput, doc ident.Doc, today civil.Date) (warning string, err error) {
+func deriveBirth(f *cases.Fields, in FieldsInput, doc ident.Doc, today civil.Date) (string, error) {
 	if b, ok := doc.Birth(); ok {
 		if in.Birth != nil && *in.Birth != b {
 			return "", fault.Invalid("BIRTH_MISMATCH", "birth date disagrees with the ID document").Zh("出生日期与证件号码不一致").On("fields.birth_date")
@@ -106,16 +106,16 @@ func deriveBirth(f *cases.Fields, in FieldsInput, doc ident.Doc, today civil.Dat
 	if !sex.Valid() {
 		return "", fault.Invalid("SEX_CODE", "sex %d is no code of GB/T 2261.1", in.Sex).Zh("性别代码应为 0、1、2 或 9").On("fields.sex")
 	}
-	switch derived := doc.Sex(); {
-	case sex == 0:
+	derived := doc.Sex()
+	if sex == 0 {
 		f.Sex = uint32(derived)
-	default:
-		f.Sex = uint32(sex)
-		if derived.Known() && sex.Known() && derived != sex {
-			warning = "性别与证件号码不一致，请核对"
-		}
+		return "", nil
 	}
-	return warning, nil
+	f.Sex = uint32(sex)
+	if derived.Known() && sex.Known() && derived != sex {
+		return "性别与证件号码不一致，请核对", nil
+	}
+	return "", nil
 }
 
 // checkAreas holds the two areas of a case to the rules: the opener's office

@@ -68,7 +68,7 @@ func (x *Exchange) peer(ctx context.Context, tx *store.Tx, n cases.NodeID) (stor
 		return p, err
 	}
 	if v, ok := x.dir().Speaks(n); ok && p.LastHeard.IsZero() {
-		p.Speaks = uint32(v.Max)
+		p.Speaks = v.Max
 	}
 	return p, nil
 }

@@ -90,24 +90,24 @@ func New(k Kind, reason, format string, a ...any) *Error {
 	return &Error{Kind: k, Reason: reason, msg: fmt.Sprintf(format, a...)}
 }
 
-// Invalid: the request is wrong in itself.
+// Invalid is an error of a request that is wrong in itself.
 func Invalid(reason, format string, a ...any) *Error { return New(KindInvalid, reason, format, a...) }
 
-// NotFound: no such thing, or none that the caller may see.
+// NotFound is the error for what is not there, or not the caller's to see.
 func NotFound(reason, format string, a ...any) *Error { return New(KindNotFound, reason, format, a...) }
 
-// Conflict: the state forbids it now.
+// Conflict is the error for what the state forbids now.
 func Conflict(reason, format string, a ...any) *Error { return New(KindConflict, reason, format, a...) }
 
-// Denied: the caller may not.
+// Denied is the error for what the caller may not.
 func Denied(reason, format string, a ...any) *Error { return New(KindDenied, reason, format, a...) }
 
-// Unavailable: the same request may succeed later.
+// Unavailable is the error for what may succeed later.
 func Unavailable(reason, format string, a ...any) *Error {
 	return New(KindUnavailable, reason, format, a...)
 }
 
-// Internal: ours to fix.
+// Internal is the error for what is ours to fix.
 func Internal(reason, format string, a ...any) *Error { return New(KindInternal, reason, format, a...) }
 
 // Of returns the kind of err; an error without one is Internal.

@@ -217,7 +217,7 @@ func (r *Relay) wantAll(ctx context.Context) {
 		return
 	}
 	for _, p := range peers {
-		r.Exchange.WantIn(p, time.Duration(rand.Int64N(int64(2*time.Second))))
+		r.Exchange.WantIn(p, time.Duration(rand.Int64N(int64(2*time.Second)))) //nolint:gosec // jitter
 	}
 }
 
@@ -226,7 +226,7 @@ func (r *Relay) wantAll(ctx context.Context) {
 func (r *Relay) stateLoop(ctx context.Context) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
-	next := r.Now().Add(r.Daily/2 + time.Duration(rand.Int64N(int64(r.Daily/2)+1)))
+	next := r.Now().Add(r.Daily/2 + time.Duration(rand.Int64N(int64(r.Daily/2)+1))) //nolint:gosec // jitter
 	epoch := r.Now()
 	for {
 		select {

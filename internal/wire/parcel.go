@@ -293,8 +293,8 @@ func (p *Parcel) matches() error {
 }
 
 // Verify checks the sender's signature over the manifest.
-func (m *Parcel) Verify(key seal.VerifyKey) error {
-	return verifyManifest(m.ManifestRaw, m.Signature, key)
+func (p *Parcel) Verify(key seal.VerifyKey) error {
+	return verifyManifest(p.ManifestRaw, p.Signature, key)
 }
 
 func verifyManifest(raw, sig []byte, key seal.VerifyKey) error {

@@ -1,0 +1,165 @@
+package exchange
+
+import (
+	"context"
+	"slices"
+
+	"yipan/internal/book"
+	"yipan/internal/cases"
+	"yipan/internal/fault"
+	"yipan/internal/fold"
+	"yipan/internal/store"
+	"yipan/internal/wire"
+)
+
+// takeItems judges and holds the items that are new, and covers them with one
+// new receipt; those that were covered before get that same receipt again.
+func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.Item) error {
+	x := in.x
+	if len(ours) == 0 && len(in.p.Bad) == 0 {
+		return nil
+	}
+	ids := make([]cases.ItemID, 0, len(ours)+len(in.p.Bad))
+	for _, it := range ours {
+		ids = append(ids, it.ID)
+	}
+	for _, b := range in.p.Bad {
+		ids = append(ids, b.ID)
+	}
+	covered, err := in.coveredByUs(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	dead, err := tx.Tombstones(ctx, ids)
+	if err != nil {
+		return err
+	}
+	rejected := map[cases.ItemID]cases.Reject{}
+	var cover, aside []cases.ItemID
+	var rows []store.StoredItem
+	var shares []store.Share
+	for _, it := range ours {
+		c := in.cases[it.Head.Case]
+		if c == nil {
+			return fault.Internal("LEG", "case %s was not locked", it.Head.Case)
+		}
+		again := covered[it.ID] != cases.ItemID{}
+		var why cases.Reject
+		if !again {
+			cover = append(cover, it.ID)
+			if home, ok := x.dir().Home(it.Head.Y); it.Head.Side == cases.SideOpener && !(ok && home == x.Self()) {
+				aside = append(aside, it.ID)
+			}
+			if why = in.judge(it); why != cases.Accepted {
+				rejected[it.ID] = why
+				x.metrics.rejected.WithLabelValues(why.String()).Inc()
+			}
+		}
+		if !c.Has(it.ID) {
+			in.fresh++
+			row, err := c.Sealed(it)
+			if err != nil {
+				return err
+			}
+			if why != cases.Accepted || dead[it.ID] {
+				row = tombstone(row, it)
+			}
+			rows = append(rows, row)
+			c.Held(fold.Item{ID: it.ID, Head: it.Head, Held: in.heldAt, Rejected: why != cases.Accepted})
+			shares = append(shares, x.Book.Owe(it, it.Head.X, it.Head.Y)...)
+		} else if c.Erased(it.ID) && !it.Erased() && !dead[it.ID] {
+			// It came bare before; a body fills it, and nothing else changes (M3).
+			row, err := c.Sealed(it)
+			if err != nil {
+				return err
+			}
+			if err := tx.FillBody(ctx, it.ID, row.Body); err != nil {
+				return err
+			}
+		}
+		shares = append(shares, book.ShareOf(it, it.Head.X, it.Head.Y, in.p.From, true))
+	}
+	for _, b := range in.p.Bad {
+		if covered[b.ID] != (cases.ItemID{}) {
+			continue
+		}
+		cover = append(cover, b.ID)
+		rejected[b.ID] = b.Reason
+		x.metrics.rejected.WithLabelValues(b.Reason.String()).Inc()
+	}
+	if err := tx.InsertItems(ctx, rows); err != nil {
+		return err
+	}
+	x.metrics.items.WithLabelValues("new").Add(float64(len(rows)))
+	x.metrics.items.WithLabelValues("again").Add(float64(len(ours) - len(rows)))
+	if err := tx.MergeShares(ctx, dedupe(shares)); err != nil {
+		return err
+	}
+	if err := in.repeat(ctx, tx, covered); err != nil {
+		return err
+	}
+	if len(cover) == 0 {
+		return nil
+	}
+	return in.cover(ctx, tx, wire.Verdicts{Covered: cover, Rejected: rejected, Aside: aside})
+}
+
+// dedupe leaves one share for each peer and item, the settled one where two
+// differ: a home that gave an item is not owed it.
+func dedupe(s []store.Share) []store.Share {
+	type key struct {
+		peer cases.NodeID
+		item cases.ItemID
+	}
+	at := make(map[key]int, len(s))
+	out := s[:0]
+	for _, r := range s {
+		k := key{r.Peer, r.Item}
+		if i, ok := at[k]; ok {
+			out[i].Settled = out[i].Settled || r.Settled
+			continue
+		}
+		at[k] = len(out)
+		out = append(out, r)
+	}
+	return out
+}
+
+// tombstone is a rejected item as a row: its body is not kept.
+func tombstone(row store.StoredItem, it *cases.Item) store.StoredItem {
+	row.Body, row.BodyHash = nil, it.BodyHash[:]
+	row.MinVersion = min(row.MinVersion, 1<<14)
+	return row
+}
+
+// judge says what is wrong with an item itself (rule 16).
+func (in *inbound) judge(it *cases.Item) cases.Reject {
+	if in.suspects[it.ID] {
+		return cases.RefusedValue
+	}
+	if why := book.CheckHead(in.x.dir(), &it.Head); why != cases.Accepted {
+		return why
+	}
+	if c := in.cases[it.Head.Case]; c.X != it.Head.X || c.Y != it.Head.Y {
+		return cases.Unreadable
+	}
+	if it.Head.Author != in.p.From && !in.proven(it) {
+		return cases.Unproven
+	}
+	if it.Erased() {
+		return cases.Accepted
+	}
+	b, err := wire.DecodeBody(it.BodyRaw)
+	if err != nil || !wire.BodyFits(&it.Head, &b) {
+		return cases.Unreadable
+	}
+	return cases.Accepted
+}
+
+// proven reports whether some verified receipt of the parcel holds a manifest
+// that the item's author signed and that lists the item (rule 9).
+func (in *inbound) proven(it *cases.Item) bool {
+	return slices.ContainsFunc(in.receipts, func(r wire.ReceiptInfo) bool {
+		return r.Manifest.From == it.Head.Author && slices.Contains(r.Manifest.Items, it.ID)
+	})
+}

@@ -1,0 +1,154 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"yipan/internal/desk"
+	"yipan/internal/exchange"
+	"yipan/internal/policy"
+)
+
+// DefaultInterval is how often due work is looked for.
+const DefaultInterval = 30 * time.Second
+
+// longest bounds one run of one job, so that a hung database does not end all
+// later turns. What was not finished goes on at the next.
+const longest = 10 * time.Minute
+
+// Config of the jobs of a node.
+type Config struct {
+	Desk       *desk.Desk
+	Exchange   *exchange.Exchange
+	Policies   *policy.Set
+	Now        func() time.Time      // nil: time.Now
+	Log        *slog.Logger          // nil: discard
+	Interval   time.Duration         // 0: DefaultInterval
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Jobs runs a node's jobs. It is safe for concurrent use.
+type Jobs struct {
+	now      func() time.Time
+	log      *slog.Logger
+	interval time.Duration
+	jobs     []job
+	metrics  *metrics
+}
+
+// job is one kind of work; run returns how much it did.
+type job struct {
+	name  string
+	every time.Duration // 0: every turn
+	run   func(context.Context) (int64, error)
+	last  time.Time // of the last run that succeeded
+}
+
+// New returns the jobs of a node.
+func New(c Config) *Jobs {
+	j := fresh(c)
+	d, x := c.Desk, c.Exchange
+	j.jobs = []job{
+		{name: "rounds", run: func(ctx context.Context) (int64, error) { return d.EndRounds(ctx, c.Policies) }},
+		{name: "feedback", run: func(ctx context.Context) (int64, error) {
+			n, err := x.SendDrafts(ctx, d.Offices())
+			if n > 0 {
+				d.Sent()
+			}
+			return int64(n), err
+		}},
+		{name: "misrouted", run: func(ctx context.Context) (int64, error) {
+			n, err := d.EraseMisrouted(ctx)
+			return int64(n), err
+		}},
+		{name: "strays", every: 24 * time.Hour, run: func(ctx context.Context) (int64, error) {
+			n, err := d.EraseStrays(ctx)
+			return int64(n), err
+		}},
+		{name: "keys", every: time.Hour, run: func(ctx context.Context) (int64, error) {
+			n, err := d.PurgeKeys(ctx)
+			return int64(n), err
+		}},
+	}
+	if c.Registerer != nil {
+		c.Registerer.MustRegister(newHealth(d.Unsettled, j.now))
+	}
+	return j
+}
+
+func fresh(c Config) *Jobs {
+	j := &Jobs{now: c.Now, log: c.Log, interval: c.Interval, metrics: newMetrics(c.Registerer)}
+	if j.now == nil {
+		j.now = time.Now
+	}
+	if j.log == nil {
+		j.log = slog.New(slog.DiscardHandler)
+	}
+	if j.interval <= 0 {
+		j.interval = DefaultInterval
+	}
+	return j
+}
+
+// Run runs what is due at once and then at every interval, until ctx ends. It
+// returns nil: no job's failure ends it.
+func (j *Jobs) Run(ctx context.Context) error {
+	tick := time.NewTicker(j.interval)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		j.turn(ctx)
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// turn runs the jobs that are due, one after the other: the later ones use what
+// the earlier ones did.
+func (j *Jobs) turn(ctx context.Context) {
+	for i := range j.jobs {
+		jb := &j.jobs[i]
+		now := j.now()
+		if ctx.Err() != nil {
+			return
+		}
+		if !jb.last.IsZero() && now.Sub(jb.last) < jb.every {
+			continue
+		}
+		n, err := guarded(ctx, jb.run)
+		if ctx.Err() != nil {
+			return // stopping is no failure
+		}
+		j.metrics.runs.WithLabelValues(jb.name).Inc()
+		j.metrics.done.WithLabelValues(jb.name).Add(float64(max(0, n)))
+		if err != nil {
+			j.metrics.failures.WithLabelValues(jb.name).Inc()
+			j.log.Error("job failed", "job", jb.name, "done", n, "error", err)
+			continue
+		}
+		jb.last = now
+		if n > 0 {
+			j.log.Info("job done", "job", jb.name, "done", n)
+		}
+	}
+}
+
+// guarded keeps a job's panic from ending the node's other work.
+func guarded(ctx context.Context, run func(context.Context) (int64, error)) (n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			// The value may quote what it was about; the stack names places only.
+			err = fmt.Errorf("panic of type %T at %s", r, debug.Stack())
+		}
+	}()
+	return run(ctx)
+}
