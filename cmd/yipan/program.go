@@ -12,6 +12,7 @@ type program struct {
 	cli.Globals
 	cli.Commands
 
+	Demo      DemoCommand      `cmd:"" help:"演示：三个县的节点、一份真实规模的名册，从发出到反馈|The demo: nodes of three counties and a real roster, from sending to feedback"`
 	Hub       HubCommand       `cmd:"" help:"运行消息服务器（单独的进程）|Run the broker as a process of its own"`
 	Authority AuthorityCommand `cmd:"" help:"交换管理机构：建立、接纳节点、发布名录|The exchange authority: set up, admit nodes, publish the directory"`
 	Init      InitCommand      `cmd:"" help:"新建节点：密钥、证书、配置、接入申请|Make a node: keys, certificate, configuration, join request"`
@@ -22,6 +23,7 @@ type program struct {
 	User      UserCommand      `cmd:"" help:"本节点的账号与令牌|Accounts and tokens of this node"`
 	Policy    PolicyCommand    `cmd:"" help:"政策文件|Policy files"`
 	Doctor    DoctorCommand    `cmd:"" help:"检查本节点并说明怎么办|Check this node and say what to do"`
+	Bench     BenchCommand     `cmd:"" help:"性能测量|Measure performance"`
 	Version   VersionCommand   `cmd:"" help:"程序版本|The program's version"`
 }
 

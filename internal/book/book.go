@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"slices"
+	"sync"
 	"time"
 
 	"yipan/internal/area"
@@ -32,6 +33,8 @@ type Book struct {
 	// Journal is the erasure journal outside the database; nil: none is kept.
 	Journal *keys.Journal
 	dir     func() *directory.Directory
+
+	withdrawn sync.Map // cases.ConsentID: known from the journal
 }
 
 // New returns the book of node self. dir returns the directory as known now.

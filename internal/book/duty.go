@@ -212,6 +212,9 @@ func (b *Book) openChild(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]
 			return nil, err
 		}
 	}
+	if c.Person, err = b.openersPerson(ctx, tx, p); err != nil {
+		return nil, err
+	}
 	s := &p.State
 	h := cases.Head{
 		Kind: cases.Open, Side: cases.SideOpener, Round: 1, CaseKind: s.Kind, Limit: s.Limit, Policy: s.Policy,
@@ -219,4 +222,19 @@ func (b *Book) openChild(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]
 	}
 	_, err = b.Author(ctx, tx, []Entry{{Case: c, Head: h, Body: cases.Body{Fields: &g}}})
 	return c, err
+}
+
+// openersPerson returns whom a case is about in the opener's ledger, so that a
+// child leg is found with the person too; zero: nobody.
+func (b *Book) openersPerson(ctx context.Context, tx *store.Tx, p *Case) (cases.PersonID, error) {
+	if !p.Person.IsZero() {
+		return p.Person, nil
+	}
+	sides, err := tx.SidesOf(ctx, []cases.CaseID{p.ID})
+	for _, s := range sides {
+		if s.Side == cases.SideOpener {
+			return s.Person, err
+		}
+	}
+	return cases.PersonID{}, err
 }

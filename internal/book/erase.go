@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"yipan/internal/area"
 	"yipan/internal/cases"
 	"yipan/internal/fold"
 	"yipan/internal/keys"
@@ -14,32 +15,80 @@ import (
 // The ids go into the journal outside the database first, so that a restored
 // database erases them again (model rule M4).
 func (b *Book) Erase(ctx context.Context, tx *store.Tx, c *Case, ids []cases.ItemID) error {
-	rows, err := tx.Items(ctx, ids)
-	if err != nil || len(rows) == 0 {
+	gone, hashes, err := c.hashes(ctx, tx, ids)
+	if err != nil || len(gone) == 0 {
 		return err
 	}
-	var gone []cases.ItemID
-	var hashes [][]byte
-	var lines []keys.Entry
-	for i := range rows {
-		it, err := c.Open(&rows[i])
-		if err != nil {
-			return err
-		}
-		if !it.Erased() {
-			rows[i].BodyHash = bodyHash(&it)
-		}
-		gone, hashes = append(gone, it.ID), append(hashes, rows[i].BodyHash)
-		lines = append(lines, keys.Entry{Time: b.Now(), Kind: keys.ErasedItem, ID: it.ID[:]})
-		c.erased[it.ID] = true
+	lines := make([]keys.Entry, len(gone))
+	for i, id := range gone {
+		lines[i] = keys.Entry{Time: b.Now(), Kind: keys.ErasedItem, ID: id[:]}
 	}
 	if err := b.journal(lines...); err != nil {
 		return err
 	}
+	c.forget(gone)
 	return tx.EraseBodies(ctx, gone, hashes)
 }
 
-// Journaled writes lines to the journal before the transaction that they are
+// EraseAgain is Erase for what the journal names already; ids that are not held
+// become tombstones.
+func (b *Book) EraseAgain(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]*Case, ids []cases.ItemID) error {
+	var all []cases.ItemID
+	var sums [][]byte
+	for _, c := range cs {
+		gone, hashes, err := c.hashes(ctx, tx, slices.DeleteFunc(slices.Clone(ids), func(id cases.ItemID) bool { return !c.Has(id) }))
+		if err != nil {
+			return err
+		}
+		c.forget(gone)
+		all, sums = append(all, gone...), append(sums, hashes...)
+	}
+	for _, id := range ids {
+		if !slices.Contains(all, id) {
+			all, sums = append(all, id), append(sums, nil)
+		}
+	}
+	return tx.EraseBodies(ctx, all, sums)
+}
+
+// hashes returns those of ids that are held and what keeps them provable
+// without their bodies.
+func (c *Case) hashes(ctx context.Context, tx *store.Tx, ids []cases.ItemID) (held []cases.ItemID, hashes [][]byte, err error) {
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	rows, err := tx.Items(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range rows {
+		it, err := c.Open(&rows[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		if !it.Erased() {
+			rows[i].BodyHash = bodyHash(&it)
+		}
+		held, hashes = append(held, it.ID), append(hashes, rows[i].BodyHash)
+	}
+	return held, hashes, nil
+}
+
+func (c *Case) forget(ids []cases.ItemID) {
+	for _, id := range ids {
+		c.erased[id] = true
+	}
+}
+
+// ErasePerson destroys a person's key and blanks the row, journal first.
+func (b *Book) ErasePerson(ctx context.Context, tx *store.Tx, office area.Key, id cases.PersonID) error {
+	if err := b.journal(keys.Entry{Time: b.Now(), Kind: keys.ErasedPerson, ID: id[:], Office: int64(office)}); err != nil {
+		return err
+	}
+	return tx.ErasePerson(ctx, id)
+}
+
+// journal writes lines to the journal before the transaction that they are
 // about commits.
 func (b *Book) journal(lines ...keys.Entry) error {
 	if b.Journal == nil {
@@ -48,10 +97,14 @@ func (b *Book) journal(lines ...keys.Entry) error {
 	return b.Journal.Append(lines...)
 }
 
-// Withdrawn writes the withdrawal of a consent to the journal.
-func (b *Book) Withdrawn(id cases.ConsentID) error {
-	return b.journal(keys.Entry{Time: b.Now(), Kind: keys.Withdrawal, ID: id[:]})
+// Withdrawn writes the withdrawal of a consent of an office to the journal.
+func (b *Book) Withdrawn(id cases.ConsentID, office area.Key) error {
+	return b.journal(keys.Entry{Time: b.Now(), Kind: keys.Withdrawal, ID: id[:], Office: int64(office)})
 }
+
+// KnowWithdrawn remembers, as long as this process lives, that a consent was
+// withdrawn whose row an older backup may not hold.
+func (b *Book) KnowWithdrawn(id cases.ConsentID) { b.withdrawn.Store(id, true) }
 
 // Revoked erases the FEEDBACKs of a case that a valid REVOKE names.
 func (b *Book) Revoked(ctx context.Context, tx *store.Tx, c *Case) error {
@@ -86,14 +139,98 @@ func (b *Book) Revoke(ctx context.Context, tx *store.Tx, c *Case, target *fold.I
 	if err != nil || tx.Role != store.Exchange {
 		return err
 	}
-	holders, err := tx.SharersOf(ctx, target.ID)
+	return b.spread(ctx, tx, c, &items[0])
+}
+
+// RevokeDead takes back each FEEDBACK of this node whose consent is withdrawn,
+// or whose body was erased here, and which no REVOKE names yet: the duty of
+// model rule M14. It reports whether it wrote anything; Project must follow
+// then. The transaction must see the offices of both sides.
+func (b *Book) RevokeDead(ctx context.Context, tx *store.Tx, c *Case) (bool, error) {
+	var own []fold.Item
+	var ids []cases.ItemID
+	for _, it := range c.Items {
+		if it.Head.Kind == cases.Feedback && it.Head.Author == b.Self && !it.Rejected && !c.revoked(&it) {
+			own, ids = append(own, it), append(ids, it.ID)
+		}
+	}
+	if len(own) == 0 {
+		return false, nil
+	}
+	bodies, err := b.Bodies(ctx, tx, c, ids)
+	if err != nil {
+		return false, err
+	}
+	var cited []cases.ConsentID
+	for _, body := range bodies {
+		if f := body.Feedback; f != nil && f.Released {
+			cited = append(cited, f.Consent)
+		}
+	}
+	consents, err := b.Consents(ctx, tx, cited)
+	if err != nil {
+		return false, err
+	}
+	var tombs map[cases.ItemID]bool
+	if tx.Role == store.Exchange { // the desk cannot read them, and needs not
+		if tombs, err = tx.Tombstones(ctx, ids); err != nil {
+			return false, err
+		}
+	}
+	did := false
+	for i := range own {
+		f := bodies[own[i].ID].Feedback
+		switch {
+		case f == nil && !tombs[own[i].ID]:
+			continue
+		case f != nil && !f.Released:
+			continue
+		case f != nil:
+			k, held := consents[f.Consent]
+			if _, known := b.withdrawn.Load(f.Consent); !known && (!held || k.WithdrawnAt.IsZero()) {
+				continue
+			}
+		}
+		if err := b.Revoke(ctx, tx, c, &own[i]); err != nil {
+			return did, err
+		}
+		did = true
+	}
+	return did, nil
+}
+
+// revoked reports whether a valid REVOKE names f.
+func (c *Case) revoked(f *fold.Item) bool {
+	return slices.ContainsFunc(c.Items, func(r fold.Item) bool {
+		return r.Head.Kind == cases.Revoke && !r.Rejected && r.Head.Target == f.ID && r.Head.Side == f.Head.Side
+	})
+}
+
+// SpreadRevokes owes the REVOKEs of this node also to whoever holds what they
+// name without being a home (M16). Only the exchange can.
+func (b *Book) SpreadRevokes(ctx context.Context, tx *store.Tx, c *Case) error {
+	for i := range c.Items {
+		it := &c.Items[i]
+		if it.Head.Kind != cases.Revoke || it.Head.Author != b.Self {
+			continue
+		}
+		if err := b.spread(ctx, tx, c, &cases.Item{ID: it.ID, Head: it.Head}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Book) spread(ctx context.Context, tx *store.Tx, c *Case, revoke *cases.Item) error {
+	holders, err := tx.SharersOf(ctx, revoke.Head.Target)
 	if err != nil {
 		return err
 	}
+	homes := b.Homes(c.X, c.Y)
 	var more []store.Share
 	for _, n := range holders {
-		if !slices.Contains(b.Homes(c.X, c.Y), n) {
-			more = append(more, ShareOf(&items[0], c.X, c.Y, n, false))
+		if !slices.Contains(homes, n) {
+			more = append(more, ShareOf(revoke, c.X, c.Y, n, false))
 		}
 	}
 	return tx.MergeShares(ctx, more)

@@ -198,3 +198,15 @@ func find(ctx context.Context, s consentv1.ConsentServiceClient, r *rosterEntry)
 	r.warnings = append(r.warnings, "名册写明本人同意核实，但台帐中没有登记有效的同意书；对方只能答复“本人未授权共享”")
 	return nil
 }
+
+// RosterRequests maps the rows of a roster to the requests that `yipan case
+// import` sends, ids included, so that a roster which another program sent opens
+// nothing twice. Consents to be confirmed are left for the caller to fill in.
+func RosterRequests(rows []sheet.RosterRow) []*casesv1.OpenCaseRequest {
+	entries, _ := roster(rows, nil)
+	out := make([]*casesv1.OpenCaseRequest, len(entries))
+	for i := range entries {
+		out[i] = entries[i].request
+	}
+	return out
+}

@@ -150,7 +150,7 @@ func (d *Desk) Folds(ctx context.Context, p access.Principal, pageSize int, toke
 	pageSize = min(pageSize, 5000)
 	var after cases.CaseID
 	if token != "" {
-		_, id, err := parsePageToken(token)
+		_, id, _, err := parsePageToken(token)
 		if err != nil {
 			return nil, "", err
 		}
@@ -172,7 +172,7 @@ func (d *Desk) Folds(ctx context.Context, p access.Principal, pageSize int, toke
 			out = append(out, foldView(cs[id]))
 		}
 		if len(ids) == pageSize {
-			next = pageToken(time.Time{}, ids[len(ids)-1])
+			next = pageToken(time.Time{}, ids[len(ids)-1], 0)
 		}
 		return nil
 	})

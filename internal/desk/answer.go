@@ -18,7 +18,7 @@ import (
 // the person's consent or request leaves as NO_DISCLOSURE, and the warnings say
 // so (SECURITY D1).
 func (d *Desk) Answer(ctx context.Context, p access.Principal, r AnswerRequest) (CaseView, []string, error) {
-	return d.one(ctx, p, d.answerVerb(map[cases.CaseID]AnswerInput{r.Ref.Case: r.Answer}), answerChange(r))
+	return d.one(ctx, p, d.answerVerb(), d.answerChange(r))
 }
 
 // AnswerMany answers up to MaxBatch cases, each with a result of its own.
@@ -27,14 +27,10 @@ func (d *Desk) AnswerMany(ctx context.Context, p access.Principal, rs []AnswerRe
 		return nil, err
 	}
 	chs := make([]*change, len(rs))
-	inputs := make(map[cases.CaseID]AnswerInput, len(rs))
 	for i, r := range rs {
-		chs[i] = answerChange(r)
-		if _, ok := inputs[r.Ref.Case]; !ok {
-			inputs[r.Ref.Case] = r.Answer
-		}
+		chs[i] = d.answerChange(r)
 	}
-	if err := d.run(ctx, p, d.answerVerb(inputs), chs); err != nil {
+	if err := d.run(ctx, p, d.answerVerb(), chs); err != nil {
 		return nil, err
 	}
 	return results(chs), nil
@@ -48,15 +44,15 @@ func results(chs []*change) []ChangeResult {
 	return out
 }
 
-func answerChange(r AnswerRequest) *change {
-	return &change{requestID: r.RequestID, ref: r.Ref, hash: hashOf(r)}
+func (d *Desk) answerChange(r AnswerRequest) *change {
+	return &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r), answer: r.Answer}
 }
 
-func (d *Desk) answerVerb(inputs map[cases.CaseID]AnswerInput) verb {
+func (d *Desk) answerVerb() verb {
 	return verb{
 		method: "answer", access: access.CaseAnswer, fold: fold.VerbAnswer, side: cases.SideReceiver, reads: true,
 		make: func(ctx context.Context, tx *store.Tx, ch *change, bodies map[cases.ItemID]cases.Body) error {
-			return d.makeAnswer(ctx, tx, ch, inputs[ch.ref.Case], bodies)
+			return d.makeAnswer(ctx, tx, ch, ch.answer, bodies)
 		},
 	}
 }
@@ -118,12 +114,9 @@ func (d *Desk) disclosure(ctx context.Context, tx *store.Tx, ch *change, own Bas
 		if err != nil {
 			return cases.Basis{}, err
 		}
-		c, err := consent(held, own.Consent, ledger.PurposeConfirm, ch.c.X, d.Now(), "answer.basis.consent_id")
+		c, err := consent(held, own.Consent, ch.side.Person, ledger.PurposeConfirm, ch.c.X, d.Now(), "answer.basis.consent_id")
 		if err != nil {
 			return cases.Basis{}, err
-		}
-		if c.Person != ch.side.Person {
-			return cases.Basis{}, fault.Invalid("CONSENT_PERSON", "consent %s is of another person, or the notice is not paired", c.ID).Zh("该同意书不属于此案件已配对的人员").On("answer.basis.consent_id")
 		}
 		return cases.Basis{Kind: cases.BasisConsent, Consent: c.ID, TextHash: c.TextHash}, nil
 	}

@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"unicode/utf8"
 
 	"yipan/internal/access"
@@ -27,7 +29,9 @@ type change struct {
 	person  cases.PersonID
 	fresh   *book.Case // a case that the change opened
 
+	answer   AnswerInput // of an answer
 	repeated bool
+	gone     bool // repeated, and no longer the caller's to see
 	warnings []string
 	err      error
 	view     CaseView
@@ -39,6 +43,9 @@ type verb struct {
 	access access.Verb
 	fold   fold.Verb // 0: the state forbids nothing
 	side   cases.Side
+	// residence limits the verb to the side of the person's residence.
+	residence bool
+	wrong     error // what is wrong with the request whatever the cases are
 	// reads asks for the bodies of fields and answer before make runs.
 	reads bool
 	// make decides and fills entries; what it reads is in bodies.
@@ -61,6 +68,9 @@ func (d *Desk) run(ctx context.Context, p access.Principal, v verb, chs []*chang
 	if err := d.allow(ctx, p, v.access, 0); err != nil {
 		return err
 	}
+	if v.wrong != nil {
+		return v.wrong
+	}
 	if err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.runIn(ctx, tx, p, v, chs) }); err != nil {
 		return err
 	}
@@ -78,9 +88,13 @@ func (d *Desk) run(ctx context.Context, p access.Principal, v verb, chs []*chang
 func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v verb, chs []*change) error {
 	var ids []cases.CaseID
 	var requests []string
-	seen := map[cases.CaseID]bool{}
+	seen, named := map[cases.CaseID]bool{}, map[string]bool{}
 	for _, ch := range chs {
-		ch.err, ch.repeated, ch.entries, ch.private, ch.warnings, ch.fresh = checkRequestID(ch.requestID), false, nil, nil, nil, nil
+		*ch = change{requestID: ch.requestID, ref: ch.ref, hash: ch.hash, answer: ch.answer, err: checkRequestID(ch.requestID)}
+		if ch.err == nil && named[ch.requestID] {
+			ch.err = fault.Invalid("REQUEST_ID_REUSED", "request id stands twice in one batch").Zh("同一批中请求编号重复").On("request_id")
+		}
+		named[ch.requestID] = true
 		if ch.err == nil && seen[ch.ref.Case] {
 			ch.err = fault.Invalid("CASE_TWICE", "case %s stands twice in one batch", ch.ref.Case).Zh("同一批中案件重复").On("case_id")
 		}
@@ -121,42 +135,50 @@ func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 // meet finds the case and the caller's side of it and holds the request
 // against them.
 func (d *Desk) meet(p access.Principal, v verb, ch *change, cs map[cases.CaseID]*book.Case, sides []store.Side, done map[string]store.Request) error {
-	ch.c = cs[ch.ref.Case]
-	found := false
-	for _, s := range sides {
-		if s.Case == ch.ref.Case && (v.side == cases.SideNone || s.Side == v.side) && (!found || access.Can(p, v.access, s.Office)) {
-			ch.side, found = s, true
-		}
+	r, known := done[ch.requestID]
+	if known && (r.Method != v.method || r.Hash != ch.hash) {
+		return fault.Conflict("REQUEST_ID_REUSED", "request id stands for another request").Zh("该请求编号已用于另一项操作，请换一个新的请求编号").On("request_id")
+	}
+	if ch.c = cs[ch.ref.Case]; ch.c == nil && known {
+		ch.repeated, ch.gone = true, true // it was given to an office that the caller does not see
+		return nil
 	}
 	if ch.c == nil || !ch.c.State.Exists() {
 		return book.NotHeld(ch.ref.Case)
 	}
-	if !found {
-		for _, s := range sides {
-			if s.Case == ch.ref.Case {
-				return fault.Denied("NOT_ITS_SIDE", "%s is for the other side of case %s", v.method, ch.ref.Case).Zh("这项操作应由对方办理")
-			}
+	seen, found, allowed := false, false, false
+	shown := map[string]bool{} // etags under which the caller may have seen the case
+	for i := range sides {
+		s := &sides[i]
+		if s.Case != ch.ref.Case || !access.Can(p, v.access, s.Office) || !visible(p, s) {
+			continue
 		}
+		seen = true
+		shown[book.Etag(s.Version, s.Rev)] = true
+		if v.side != cases.SideNone && s.Side != v.side || v.residence && s.Side != s.Kind.ResidenceSide() {
+			continue
+		}
+		// Who works for both sides means the one that can.
+		if can := v.fold == 0 || ch.c.State.Allows(v.fold, s.Side); !found || can && !allowed {
+			ch.side, found, allowed = *s, true, can
+		}
+	}
+	switch {
+	case !seen:
 		return book.NotHeld(ch.ref.Case)
+	case !found:
+		return fault.Denied("NOT_ITS_SIDE", "%s is for the other side of case %s", v.method, ch.ref.Case).Zh("这项操作应由对方办理")
 	}
-	if err := access.Check(p, v.access, ch.side.Office); err != nil {
-		return err
-	}
-	if r, ok := done[ch.requestID]; ok {
-		if r.Method != v.method || r.Hash != ch.hash {
-			return fault.Conflict("REQUEST_ID_REUSED", "request id stands for another request").Zh("该请求编号已用于另一项操作，请换一个新的请求编号").On("request_id")
-		}
+	if known {
 		ch.repeated = true
 		return nil
 	}
-	switch etag := book.Etag(ch.side.Version, ch.side.Rev); ch.ref.Etag {
-	case etag:
-	case "":
+	switch {
+	case ch.ref.Etag == "":
 		return fault.Invalid("ETAG_REQUIRED", "no etag is given").Zh("缺少版本标识，请先打开案件再操作").On("etag")
-	default:
+	case !shown[ch.ref.Etag]:
 		return fault.Conflict("ETAG_STALE", "case %s changed since it was shown", ch.ref.Case).Zh("案件内容已变化，请刷新后再操作").On("etag")
-	}
-	if v.fold != 0 && !ch.c.State.Allows(v.fold, ch.side.Side) {
+	case !allowed:
 		return fault.Conflict("STATE_FORBIDS", "case %s is %s: it cannot %s", ch.ref.Case, ch.c.State.Status, v.fold).Zh("案件当前状态不允许这项操作")
 	}
 	return nil
@@ -250,8 +272,15 @@ func (d *Desk) write(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 // finish makes the views and logs that their cases were shown.
 func (d *Desk) finish(ctx context.Context, tx *store.Tx, p access.Principal, v verb, chs []*change) error {
 	subjects := map[area.Key][][16]byte{}
+	missed, denied := false, false
 	for _, ch := range chs {
 		if ch.err != nil {
+			missed = missed || fault.Is(ch.err, fault.KindNotFound)
+			denied = denied || fault.Is(ch.err, fault.KindDenied)
+			continue
+		}
+		if ch.gone {
+			ch.view = CaseView{ID: ch.ref.Case}
 			continue
 		}
 		s := ch.side
@@ -266,10 +295,13 @@ func (d *Desk) finish(ctx context.Context, tx *store.Tx, p access.Principal, v v
 		ch.view = d.viewOf(s)
 		subjects[s.Office] = append(subjects[s.Office], subjectOf(s))
 	}
-	for o, list := range subjects {
-		if err := tx.LogAccess(ctx, store.Access{Principal: p, Office: o, Verb: v.access, Purpose: v.method, Subjects: list}); err != nil {
+	for _, o := range slices.Sorted(maps.Keys(subjects)) {
+		if err := tx.LogAccess(ctx, store.Access{Principal: p, Office: o, Verb: v.access, Purpose: v.method, Subjects: subjects[o]}); err != nil {
 			return err
 		}
+	}
+	if missed || denied {
+		return tx.LogAccess(ctx, store.Access{Principal: p, Office: firstOffice(p), Verb: v.access, Purpose: v.method, Denied: denied})
 	}
 	return nil
 }
@@ -297,19 +329,19 @@ func checkReason(r string) error {
 
 // noted is a change that writes one item with a reason.
 func (d *Desk) noted(ctx context.Context, p access.Principal, r ChangeRequest, kind cases.ItemKind, v verb, head func(*cases.Head, *fold.State)) (CaseView, error) {
-	if err := checkReason(r.Reason); err != nil {
-		return CaseView{}, err
-	}
-	v.access = access.CaseChange
-	v.make = func(_ context.Context, _ *store.Tx, ch *change, _ map[cases.ItemID]cases.Body) error {
+	v.access, v.wrong, v.reads = access.CaseChange, checkReason(r.Reason), kind == cases.Reopen
+	v.make = func(ctx context.Context, tx *store.Tx, ch *change, bodies map[cases.ItemID]cases.Body) error {
 		e := note(kind, ch, r.Reason)
 		if head != nil {
 			head(&e.Head, &ch.c.State)
 		}
 		ch.entries = []book.Entry{e}
+		if kind == cases.Reopen && ch.side.Side == cases.SideOpener {
+			return d.renew(ctx, tx, ch, e.Head.Round, book.Fields(ch.c, bodies))
+		}
 		return nil
 	}
-	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: hashOf(r)})
+	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)})
 	return view, err
 }
 

@@ -10,7 +10,6 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/fault"
-	"yipan/internal/fold"
 	"yipan/internal/ident"
 	"yipan/internal/ledger"
 	"yipan/internal/store"
@@ -22,11 +21,8 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 	if err := d.allow(ctx, p, access.ConsentWrite, 0); err != nil {
 		return Consent{}, err
 	}
-	office, err := p.Office(r.Office)
+	office, err := d.office(ctx, p, access.ConsentWrite, r.Office, "office")
 	if err != nil {
-		return Consent{}, onField(err, "office")
-	}
-	if err := d.allow(ctx, p, access.ConsentWrite, office); err != nil {
 		return Consent{}, err
 	}
 	c, err := d.checkConsent(r)
@@ -34,14 +30,19 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 		return Consent{}, err
 	}
 	c.Office = office
-	c.ID = cases.ConsentID(cases.NewCaseID(d.Book.Self, office, "consent/"+r.RequestID))
+	c.ID = cases.ConsentID(cases.NewCaseID(d.Book.Self, office, "consent/"+p.ID+"/"+r.RequestID))
 	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
-		req := store.Request{Account: p.ID, RequestID: r.RequestID, Office: office, Method: "consent", Hash: hashOf(r)}
+		req := store.Request{Account: p.ID, RequestID: r.RequestID, Office: office, Method: "consent", Hash: d.hashOf(r)}
+		event := store.Access{Principal: p, Office: office, Verb: access.ConsentWrite, Purpose: "record"}
 		if done, err := d.repeated(ctx, tx, req); err != nil || done {
 			if err == nil {
 				c, err = d.readConsent(ctx, tx, c.ID)
 			}
-			return err
+			if err != nil {
+				return err
+			}
+			event.Subjects = [][16]byte{c.Person}
+			return tx.LogAccess(ctx, event)
 		}
 		if c.Person, err = d.personOf(ctx, tx, office, r.Person, true); err != nil {
 			return err
@@ -60,9 +61,13 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 		if err := tx.AddRequests(ctx, []store.Request{req}); err != nil {
 			return err
 		}
-		return tx.LogAccess(ctx, store.Access{Principal: p, Office: office, Verb: access.ConsentWrite, Purpose: "record", Subjects: [][16]byte{c.Person}})
+		event.Subjects = [][16]byte{c.Person}
+		return tx.LogAccess(ctx, event)
 	})
-	return consentView(&c), err
+	if err != nil {
+		return Consent{}, err
+	}
+	return consentView(&c), nil
 }
 
 // repeated reports whether the request was done before.
@@ -161,7 +166,7 @@ func (d *Desk) readConsent(ctx context.Context, tx *store.Tx, id cases.ConsentID
 	}
 	c, ok := held[id]
 	if !ok {
-		return c, fault.NotFound("CONSENT_NOT_FOUND", "consent %s is not held by an office of the caller", id).Zh("没有找到该同意书，或您无权查看").On("consent_id")
+		return c, consentNotFound(id)
 	}
 	return c, nil
 }
@@ -173,147 +178,14 @@ func consentView(c *ledger.Consent) Consent {
 	}
 }
 
-// WithdrawConsent withdraws one consent. What has not left does not leave:
-// open cases that cite it are corrected or withdrawn, feedback that was released
-// under it is erased and revoked. It returns those cases.
-func (d *Desk) WithdrawConsent(ctx context.Context, p access.Principal, requestID string, id cases.ConsentID) (Consent, []cases.CaseID, error) {
-	if err := d.allow(ctx, p, access.ConsentWrite, 0); err != nil {
-		return Consent{}, nil, err
-	}
-	if err := checkRequestID(requestID); err != nil {
-		return Consent{}, nil, err
-	}
-	var c ledger.Consent
-	var touched []cases.CaseID
-	err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
-		touched = nil
-		rows, err := tx.LockConsents(ctx, []cases.ConsentID{id})
-		if err != nil {
-			return err
-		}
-		if _, ok := rows[id]; !ok {
-			_, err := d.readConsent(ctx, tx, id)
-			return err
-		}
-		if c, err = d.readConsent(ctx, tx, id); err != nil || !c.WithdrawnAt.IsZero() {
-			return err // withdrawn before: the same answer
-		}
-		if err := access.Check(p, access.ConsentWrite, c.Office); err != nil {
-			return err
-		}
-		if err := d.Book.Withdrawn(id); err != nil {
-			return err
-		}
-		c.WithdrawnAt = d.Now().Truncate(time.Second)
-		key, err := d.Book.PersonKey(ctx, tx, c.Person)
-		if err != nil {
-			return err
-		}
-		row, err := book.SealConsent(key, &c)
-		if err != nil {
-			return err
-		}
-		if err := tx.PutConsent(ctx, id, row.Sealed); err != nil {
-			return err
-		}
-		if touched, err = d.unwind(ctx, tx, p, &c); err != nil {
-			return err
-		}
-		return tx.LogAccess(ctx, store.Access{Principal: p, Office: c.Office, Verb: access.ConsentWrite, Purpose: "withdraw", Subjects: [][16]byte{c.Person}})
-	})
-	if err == nil {
-		d.wake()
-		d.watch.changed(touched)
-	}
-	return consentView(&c), touched, err
-}
-
-// unwind changes the cases that rely on a consent.
-func (d *Desk) unwind(ctx context.Context, tx *store.Tx, p access.Principal, w *ledger.Consent) ([]cases.CaseID, error) {
-	sides, err := tx.SidesOfPerson(ctx, w.Person)
-	if err != nil || len(sides) == 0 {
-		return nil, err
-	}
-	ids := make([]cases.CaseID, 0, len(sides))
-	for _, s := range sides {
-		ids = append(ids, s.Case)
-	}
-	cs, err := d.Book.Load(ctx, tx, ids)
-	if err != nil {
-		return nil, err
-	}
-	var touched []cases.CaseID
-	var changed []*book.Case
-	for _, s := range sides {
-		c := cs[s.Case]
-		if c == nil || !c.State.Exists() {
-			continue
-		}
-		did, err := d.unwindCase(ctx, tx, c, s.Side, w.ID)
-		if err != nil {
-			return nil, err
-		}
-		if did {
-			touched, changed = append(touched, c.ID), append(changed, c)
-		}
-	}
-	return touched, d.Book.Project(ctx, tx, changed, p.Offices)
-}
-
-func (d *Desk) unwindCase(ctx context.Context, tx *store.Tx, c *book.Case, side cases.Side, id cases.ConsentID) (bool, error) {
-	did := false
-	if side == cases.SideOpener && c.State.Status == cases.StatusOpen {
-		bodies, err := d.Book.Bodies(ctx, tx, c, c.State.Fields)
-		if err != nil {
-			return false, err
-		}
-		f := book.Fields(c, bodies)
-		switch {
-		case f == nil:
-		case f.Basis.Consent == id:
-			reason := "consent"
-			_, err = d.Book.Author(ctx, tx, []book.Entry{{Case: c, Body: cases.Body{Note: &reason}, Head: cases.Head{Kind: cases.Withdraw, Side: side, Round: c.State.Current.N}}})
-			did = true
-		case f.Confirm.Consent == id:
-			g := *f
-			g.Confirm = cases.Basis{}
-			_, err = d.Book.Author(ctx, tx, []book.Entry{correction(c, &g)})
-			did = true
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	if side != c.State.Kind.ResidenceSide() {
-		return did, nil
-	}
-	bodies, err := d.Book.Bodies(ctx, tx, c, c.State.Feedback)
-	if err != nil {
-		return false, err
-	}
-	for _, fid := range c.State.Feedback {
-		f := bodies[fid].Feedback
-		if f == nil || f.Consent != id {
-			continue
-		}
-		i := slices.IndexFunc(c.Items, func(it fold.Item) bool { return it.ID == fid })
-		target := c.Items[i]
-		if err := d.Book.Revoke(ctx, tx, c, &target); err != nil {
-			return false, err
-		}
-		did = true
-	}
-	return did, nil
-}
-
 // ListConsents lists the consents of one person; a miss is logged too.
 func (d *Desk) ListConsents(ctx context.Context, p access.Principal, office area.Key, who PersonRef, purpose string) ([]Consent, error) {
 	if err := d.allow(ctx, p, access.ConsentRead, 0); err != nil {
 		return nil, err
 	}
-	office, err := p.Office(office)
+	office, err := d.office(ctx, p, access.ConsentRead, office, "office")
 	if err != nil {
-		return nil, onField(err, "office")
+		return nil, err
 	}
 	var out []Consent
 	var miss error

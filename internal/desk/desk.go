@@ -2,10 +2,10 @@ package desk
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +51,7 @@ type Desk struct {
 	watch   *watchers
 	combine *combiner
 	tokens  tokens
+	served  atomic.Pointer[served]
 }
 
 // New returns the desk of a node.
@@ -115,11 +116,15 @@ func (t *tokens) put(hash [32]byte, p access.Principal, now time.Time) {
 func (d *Desk) allow(ctx context.Context, p access.Principal, v access.Verb, office area.Key) error {
 	err := access.Check(p, v, office)
 	if err != nil {
-		if lerr := d.DB.LogDenied(ctx, store.Access{Principal: p, Office: office, Verb: v}); lerr != nil {
-			d.Log.Error("denial not recorded", "account", p.ID, "error", lerr)
-		}
+		d.logDenied(ctx, p, v, office)
 	}
 	return err
+}
+
+func (d *Desk) logDenied(ctx context.Context, p access.Principal, v access.Verb, office area.Key) {
+	if err := d.DB.LogDenied(ctx, store.Access{Principal: p, Office: office, Verb: v}); err != nil {
+		d.Log.Error("denial not recorded", "account", p.ID, "error", err)
+	}
 }
 
 func checkRequestID(id string) error {
@@ -137,14 +142,30 @@ func tooMany(n int) error {
 	return fault.Invalid("BATCH_TOO_LARGE", "batch of %d, at most %d", n, MaxBatch).Zh("一次最多 %d 条，本次有 %d 条，请分批提交", MaxBatch, n)
 }
 
+// office is the office that p means by asked, held against v; what is foreign
+// is logged as a denial.
+func (d *Desk) office(ctx context.Context, p access.Principal, v access.Verb, asked area.Key, field string) (area.Key, error) {
+	o, err := p.Office(asked)
+	if err == nil {
+		return o, d.allow(ctx, p, v, o)
+	}
+	if fault.Is(err, fault.KindDenied) {
+		d.logDenied(ctx, p, v, asked)
+	}
+	return 0, onField(err, field)
+}
+
 // hashOf is a digest of a request's content, so that one request id stands for
-// one request.
-func hashOf(v any) [32]byte {
+// one request. It is keyed: whoever has only the database must not find out by
+// trying what was asked, a person's answer or number among it.
+func (d *Desk) hashOf(v any) [32]byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // requests are plain structs
 	}
-	return sha256.Sum256(b)
+	k := d.Keys.Index()
+	lo, hi := seal.Index(k, 0, "request/1", string(b)), seal.Index(k, 0, "request/2", string(b))
+	return [32]byte(append(lo[:], hi[:]...))
 }
 
 func (d *Desk) wake() {

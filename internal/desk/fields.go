@@ -162,13 +162,13 @@ func kindName(k cases.Kind, urgent bool) string {
 
 // basisOf checks what gives the right to send something to an area: consents
 // are those of the transaction.
-func (d *Desk) basisOf(in BasisInput, kind cases.Kind, to area.Key, pol *policy.Policy, consents map[cases.ConsentID]ledger.Consent, purpose string) (cases.Basis, error) {
+func (d *Desk) basisOf(in BasisInput, kind cases.Kind, to area.Key, pol *policy.Policy, consents map[cases.ConsentID]ledger.Consent, purpose string, person cases.PersonID) (cases.Basis, error) {
 	b := cases.Basis{Kind: in.Kind}
 	switch in.Kind {
 	case cases.BasisRequest:
 		return b, nil
 	case cases.BasisConsent:
-		c, err := consent(consents, in.Consent, purpose, to, d.Now(), "fields.basis.consent_id")
+		c, err := consent(consents, in.Consent, person, purpose, to, d.Now(), "fields.basis.consent_id")
 		if err != nil {
 			return b, err
 		}
@@ -185,11 +185,15 @@ func (d *Desk) basisOf(in BasisInput, kind cases.Kind, to area.Key, pol *policy.
 		Zh("没有依据：请注明本人申请、同意书编号或政策规定的职责；本人不同意的，只在本地登记，不发送").On("fields.basis")
 }
 
-func consent(held map[cases.ConsentID]ledger.Consent, id cases.ConsentID, purpose string, to area.Key, now time.Time, field string) (*ledger.Consent, error) {
+// consent finds the consent id of a person that covers purpose towards an area
+// now.
+func consent(held map[cases.ConsentID]ledger.Consent, id cases.ConsentID, person cases.PersonID, purpose string, to area.Key, now time.Time, field string) (*ledger.Consent, error) {
 	c, ok := held[id]
 	switch {
 	case !ok:
 		return nil, fault.Invalid("CONSENT_UNKNOWN", "consent %s is not held by this office", id).Zh("没有找到该同意书").On(field)
+	case person.IsZero() || c.Person != person:
+		return nil, fault.Invalid("CONSENT_PERSON", "consent %s is of another person", id).Zh("该同意书不属于此人").On(field)
 	case !c.WithdrawnAt.IsZero():
 		return nil, fault.Invalid("CONSENT_WITHDRAWN", "consent %s was withdrawn", id).Zh("本人已撤回该同意").On(field)
 	case !c.Covers(purpose, to, now):

@@ -3,13 +3,13 @@ package desk
 import (
 	"context"
 	"slices"
-	"time"
 
-	"yipan/internal/area"
+	"yipan/internal/access"
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	"yipan/internal/fault"
+	"yipan/internal/fold"
 	"yipan/internal/ledger"
 	"yipan/internal/policy"
 	"yipan/internal/store"
@@ -38,143 +38,74 @@ func (d *Desk) checkOffer(r OfferRequest) error {
 	return nil
 }
 
-// sweep is how many cases one transaction of a sweep reads.
-const sweep = 500
-
-// EndRound ends an offer round at this node: each case whose residence was
-// disclosed gets the draft of a FEEDBACK, whatever was offered (model rule
-// M11). Doing it again adds nothing.
-func (d *Desk) EndRound(ctx context.Context, r policy.Round) (n int64, err error) {
-	var after cases.CaseID
-	var due time.Time
-	for more := true; more; {
-		err := d.DB.InExchange(ctx, d.Offices(), func(tx *store.Tx) error {
-			sides, err := tx.ListSides(ctx, store.SideFilter{
-				Offices: d.Offices(), States: []cases.Status{cases.StatusAnswered, cases.StatusOpen, cases.StatusClosed},
-				After: !after.IsZero(), AfterDue: due, AfterCase: after, Limit: sweep,
-			})
-			if err != nil {
-				return err
-			}
-			if more = len(sides) == sweep; len(sides) == 0 {
-				return nil
-			}
-			last := sides[len(sides)-1]
-			after, due = last.Case, last.DueAt
-			drafted, err := d.draft(ctx, tx, sides, r)
-			n += drafted
+// RecordOffer records the offer of a round (三查) to one person. Nothing leaves
+// by it: feedback leaves for all at the round's end.
+func (d *Desk) RecordOffer(ctx context.Context, p access.Principal, r OfferRequest) (CaseView, error) {
+	v := verb{method: "offer", access: access.CaseOffer, fold: fold.VerbFeedback, residence: true, wrong: d.checkOffer(r)}
+	v.make = func(ctx context.Context, tx *store.Tx, ch *change, _ map[cases.ItemID]cases.Body) error {
+		ok, err := d.Book.Disclosed(ctx, tx, ch.c)
+		switch {
+		case err != nil:
 			return err
-		})
-		if err != nil {
-			return n, err
+		case !ok:
+			return fault.Conflict("NOT_DISCLOSED", "residence on case %s was not disclosed", ch.c.ID).Zh("该案件未确认在住，不记录三查")
+		case ch.side.Person.IsZero():
+			return fault.Conflict("NOT_PAIRED", "case %s is not paired", ch.c.ID).Zh("请先配对人员，再记录服务")
 		}
+		return d.putOffer(ctx, tx, p, ch, r)
 	}
-	return n, nil
+	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)})
+	return view, err
 }
 
-func (d *Desk) draft(ctx context.Context, tx *store.Tx, sides []store.Side, r policy.Round) (int64, error) {
-	var mine []store.Side
-	var ids []cases.CaseID
-	for _, s := range sides {
-		if s.Side == s.Kind.ResidenceSide() && (s.Kind == cases.Outflow && s.Status != cases.StatusOpen || s.Kind == cases.Inflow) {
-			mine, ids = append(mine, s), append(ids, s.Case)
-		}
-	}
-	if len(mine) == 0 {
-		return 0, nil
-	}
-	cs, err := d.Book.Read(ctx, tx, ids)
+func (d *Desk) putOffer(ctx context.Context, tx *store.Tx, p access.Principal, ch *change, r OfferRequest) error {
+	// All consents of the person are locked, whatever was offered: a lock on one
+	// would show the database which offer was accepted (SECURITY D4).
+	held, err := d.consentsOf(ctx, tx, ch.side.Person)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	answers := make([]cases.ItemID, 0, len(cs))
-	for _, c := range cs {
-		answers = append(answers, c.State.Answer)
-	}
-	bodies, err := d.Book.BodiesOf(ctx, tx, cs, answers)
-	if err != nil {
-		return 0, err
-	}
-	disclosed := mine[:0]
-	for _, s := range mine {
-		c := cs[s.Case]
-		if c == nil || !c.State.Exists() {
-			continue
+	if !r.Consent.IsZero() {
+		origin := ch.c.X
+		if ch.side.Side == cases.SideOpener {
+			origin = ch.c.Y
 		}
-		a := bodies[c.State.Answer].Answer
-		if s.Kind == cases.Inflow || a != nil && a.Outcome == cases.Residing {
-			disclosed = append(disclosed, s)
-		}
-	}
-	return tx.DraftOffers(ctx, disclosed, uint32(r.Number), r.Ends)
-}
-
-// Offices returns every office that this node works for: the townships and
-// counties within the areas that the directory gives it.
-func (d *Desk) Offices() []area.Key {
-	dir := d.Book.Directory()
-	var out []area.Key
-	var walk func(area.Key)
-	walk = func(k area.Key) {
-		if h, ok := dir.Home(k); !ok || h != d.Book.Self {
-			return
-		}
-		out = append(out, k)
-		if k.Level() < area.Township {
-			for _, c := range area.Children(k) {
-				walk(c)
-			}
-		}
-	}
-	for _, k := range dir.ServedBy(d.Book.Self) {
-		walk(book.OfficeOf(k))
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// wrongReceiverKeeps is how long an office that a notice reached by mistake
-// keeps the person's fields (DOMAIN section 3: 7 days).
-const wrongReceiverKeeps = 7 * 24 * time.Hour
-
-// EraseMisrouted forgets the person of rerouted cases at their wrong receivers.
-func (d *Desk) EraseMisrouted(ctx context.Context) (n int, err error) {
-	for more := true; more; {
-		err := d.DB.InExchange(ctx, d.Offices(), func(tx *store.Tx) error {
-			sides, err := tx.DueErasures(ctx, d.Now().Add(-wrongReceiverKeeps), sweep)
-			if err != nil {
+		if other, ok := held[r.Consent]; !ok || other.Person != ch.side.Person {
+			if held, err = d.Book.Consents(ctx, tx, []cases.ConsentID{r.Consent}); err != nil {
 				return err
 			}
-			if more = len(sides) == sweep; len(sides) == 0 {
-				return nil
-			}
-			ids := make([]cases.CaseID, len(sides))
-			for i := range sides {
-				ids[i] = sides[i].Case
-			}
-			cs, err := d.Book.Load(ctx, tx, ids)
-			if err != nil {
-				return err
-			}
-			for _, id := range ids {
-				c := cs[id]
-				if c == nil || d.Book.IsHome(c.X) {
-					continue // both sides are here: the receiver's view is blanked, the opener keeps its own
-				}
-				all := make([]cases.ItemID, 0, len(c.Items))
-				for i := range c.Items {
-					all = append(all, c.Items[i].ID)
-				}
-				if err := d.Book.Erase(ctx, tx, c, all); err != nil {
-					return err
-				}
-			}
-			n += len(ids)
-			return tx.MarkErased(ctx, ids, d.Now())
-		})
-		if err != nil {
-			return n, err
+		}
+		if _, err := consent(held, r.Consent, ch.side.Person, ledger.PurposeFeedback, origin, d.Now(), "consent_id"); err != nil {
+			return err
 		}
 	}
-	return n, nil
+	key, err := d.Book.PersonKey(ctx, tx, ch.side.Person)
+	if err != nil {
+		return err
+	}
+	sealed, err := book.SealOffer(key, ch.c.ID, r.OfferRound, &ledger.Offer{
+		Result: r.Result, Date: r.Date, Channel: r.Channel, Findings: r.Findings, Consent: r.Consent, By: p.ID,
+	})
+	if err != nil {
+		return err
+	}
+	ok, err := tx.PutOffer(ctx, store.Offer{Case: ch.c.ID, Office: ch.side.Office, Round: r.OfferRound, Person: ch.side.Person, Sealed: sealed})
+	if err == nil && !ok {
+		return fault.Conflict("ROUND_OVER", "offer round %d is over", r.OfferRound).Zh("该轮次已结束，结果已反馈").On("offer_round")
+	}
+	return err
+}
+
+// consentsOf reads all consents of a person and keeps them from being withdrawn
+// until the transaction ends.
+func (d *Desk) consentsOf(ctx context.Context, tx *store.Tx, person cases.PersonID) (map[cases.ConsentID]ledger.Consent, error) {
+	rows, err := tx.ConsentsOf(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]cases.ConsentID, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+	}
+	return d.Book.Consents(ctx, tx, ids)
 }

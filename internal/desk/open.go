@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"yipan/internal/access"
@@ -67,6 +68,7 @@ type opening struct {
 
 	repeated bool
 	view     CaseView
+	subject  [16]byte // whom the view shows
 	err      error
 }
 
@@ -87,6 +89,12 @@ func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) (
 			js[i].err = fault.Invalid("REQUEST_ID_REUSED", "request id stands twice in one batch").Zh("同一批中请求编号重复").On("request_id")
 		}
 		ids[js[i].id] = true
+	}
+	for _, j := range js {
+		if fault.Is(j.err, fault.KindDenied) { // one event, however many
+			d.logDenied(ctx, p, access.CaseOpen, j.req.Origin)
+			break
+		}
 	}
 	if len(js) == 1 && js[0].err == nil {
 		err = d.combine.do(ctx, p, js[0])
@@ -130,7 +138,7 @@ func (d *Desk) prepare(p access.Principal, j *opening, pol *policy.Policy) error
 	}
 	r.Origin, j.office = origin, office
 	j.id = cases.NewCaseID(d.Book.Self, office, r.RequestID)
-	h := hashOf(j.req)
+	h := d.hashOf(j.req)
 	j.hash = int64(binary.BigEndian.Uint64(h[:8]) | 1)
 	if !r.Kind.Known() {
 		return fault.Invalid("CASE_KIND", "unknown kind of case").Zh("案件类型不正确").On("kind")
@@ -146,19 +154,49 @@ func (d *Desk) prepare(p access.Principal, j *opening, pol *policy.Policy) error
 		return err
 	}
 	j.limit = cases.Limit{Days: uint32(l.Days), Working: l.Working, Calendar: uint32(pol.Calendar)}
-	if a, i := r.CertificateAsked, r.CertificateIssued; i != nil && (a == nil || i.Before(*a)) {
+	a, i := r.CertificateAsked, r.CertificateIssued
+	if today := civil.In(d.Now()); a != nil && a.After(today) || i != nil && i.After(today) {
+		return fault.Invalid("FUTURE_DATE", "certificate asked for or issued in the future").Zh("申请或发证日期不能晚于今天").On("certificate_asked_on")
+	}
+	if i != nil && (a == nil || i.Before(*a)) {
 		return fault.Invalid("CERTIFICATE_DATES", "certificate issued before it was asked for").Zh("发证日期早于申请日期，或没有申请日期").On("certificate_issued_on")
 	}
 	return nil
 }
 
 func (d *Desk) openAll(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening, pol *policy.Policy) error {
-	live, err := d.settleRepeated(ctx, tx, p, js)
-	if err != nil || len(live) == 0 {
+	live, err := d.settleRepeated(ctx, tx, js)
+	if err != nil {
 		return err
 	}
-	if live, err = d.bases(ctx, tx, live, pol); err != nil || len(live) == 0 {
+	if live, err = d.bases(ctx, tx, live, pol); err != nil {
 		return err
+	}
+	if err := d.openLive(ctx, tx, p, live, pol); err != nil {
+		return err
+	}
+	return logOpened(ctx, tx, p, js)
+}
+
+// logOpened logs whose cases were opened, or shown again: one event per office.
+func logOpened(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening) error {
+	subjects := map[area.Key][][16]byte{}
+	for _, j := range js {
+		if j.err == nil {
+			subjects[j.office] = append(subjects[j.office], j.subject)
+		}
+	}
+	for _, o := range slices.Sorted(maps.Keys(subjects)) {
+		if err := tx.LogAccess(ctx, store.Access{Principal: p, Office: o, Verb: access.CaseOpen, Subjects: subjects[o]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Desk) openLive(ctx context.Context, tx *store.Tx, p access.Principal, live []*opening, pol *policy.Policy) error {
+	if len(live) == 0 {
+		return nil
 	}
 	slices.SortFunc(live, func(a, b *opening) int { return bytes.Compare(a.id[:], b.id[:]) })
 	persons, err := d.register(ctx, tx, live)
@@ -193,15 +231,15 @@ func (d *Desk) openAll(ctx context.Context, tx *store.Tx, p access.Principal, js
 	if err := d.Book.Project(ctx, tx, cs, p.Offices); err != nil {
 		return err
 	}
-	for _, j := range live {
+	for i, j := range live {
 		j.view = d.viewOf(byID[j.id].Project(cases.SideOpener, j.office))
-		j.view.Fields = j.fields
+		j.view.Fields, j.view.Subject, j.subject = j.fields, mask(j.fields), persons[i]
 	}
 	return nil
 }
 
 // settleRepeated finds requests that were done before and returns the others.
-func (d *Desk) settleRepeated(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening) ([]*opening, error) {
+func (d *Desk) settleRepeated(ctx context.Context, tx *store.Tx, js []*opening) ([]*opening, error) {
 	var ids []cases.CaseID
 	for _, j := range js {
 		j.repeated = false
@@ -235,7 +273,7 @@ func (d *Desk) settleRepeated(ctx context.Context, tx *store.Tx, p access.Princi
 		default:
 			j.repeated = true
 			j.view = d.viewOf(*s)
-			j.view.Fields = j.fields
+			j.view.Fields, j.view.Subject, j.subject = j.fields, mask(j.fields), subjectOf(*s)
 		}
 	}
 	return live, nil
@@ -244,34 +282,38 @@ func (d *Desk) settleRepeated(ctx context.Context, tx *store.Tx, p access.Princi
 // bases checks by what right each notice leaves and drops those that may not.
 func (d *Desk) bases(ctx context.Context, tx *store.Tx, js []*opening, pol *policy.Policy) ([]*opening, error) {
 	inputs := make([]FieldsInput, len(js))
+	refs := make([]personRef, len(js))
 	for i, j := range js {
-		inputs[i] = j.req.Fields
+		inputs[i], refs[i] = j.req.Fields, personRef{office: j.office, doc: j.doc, fields: j.fields}
 	}
-	held, err := d.Book.Consents(ctx, tx, consentsCited(inputs...))
+	cited := consentsCited(inputs...)
+	held, err := d.Book.Consents(ctx, tx, cited)
 	if err != nil {
 		return nil, err
 	}
+	known := make([]cases.PersonID, len(js))
+	if len(cited) > 0 { // who gave a consent is in the ledger already
+		if known, _, err = d.find(ctx, tx, refs); err != nil {
+			return nil, err
+		}
+	}
 	var live []*opening
-	for _, j := range js {
-		if j.err = d.bindBases(j.fields, j.req.Fields, j.req.Kind, j.req.Destination, pol, held); j.err == nil {
+	for i, j := range js {
+		if j.err = d.bindBases(j.fields, j.req.Fields, j.req.Kind, j.req.Destination, pol, held, known[i]); j.err == nil {
 			live = append(live, j)
 		}
 	}
 	return live, nil
 }
 
-func (d *Desk) bindBases(f *cases.Fields, in FieldsInput, kind cases.Kind, to area.Key, pol *policy.Policy, held map[cases.ConsentID]ledger.Consent) error {
-	purpose := ledger.PurposeNotice
-	if kind == cases.BirthService {
-		purpose = ledger.PurposeBirth
-	}
+func (d *Desk) bindBases(f *cases.Fields, in FieldsInput, kind cases.Kind, to area.Key, pol *policy.Policy, held map[cases.ConsentID]ledger.Consent, person cases.PersonID) error {
 	var err error
-	if f.Basis, err = d.basisOf(in.Basis, kind, to, pol, held, purpose); err != nil {
+	if f.Basis, err = d.basisOf(in.Basis, kind, to, pol, held, noticePurpose(kind), person); err != nil {
 		return err
 	}
 	f.Confirm = cases.Basis{}
 	if !in.Confirm.IsZero() {
-		c, err := consent(held, in.Confirm, ledger.PurposeConfirm, to, d.Now(), "fields.confirm_consent_id")
+		c, err := consent(held, in.Confirm, person, ledger.PurposeConfirm, to, d.Now(), "fields.confirm_consent_id")
 		if err != nil {
 			return err
 		}
@@ -300,33 +342,9 @@ type personRef struct {
 // persons finds people by blind index in their offices' ledgers and adds those
 // that are new; without a document everybody is new.
 func (d *Desk) persons(ctx context.Context, tx *store.Tx, refs []personRef) (ids []cases.PersonID, added []bool, err error) {
-	ids, added = make([]cases.PersonID, len(refs)), make([]bool, len(refs))
-	index := make([][]byte, len(refs))
-	offices := map[area.Key][][]byte{}
-	for i, r := range refs {
-		if r.doc.Number != "" {
-			x := d.docIndex(r.office, r.doc)
-			index[i] = x[:]
-			offices[r.office] = append(offices[r.office], index[i])
-		}
-	}
-	find := func() error {
-		for o, list := range offices {
-			found, err := tx.PersonIDs(ctx, o, list)
-			if err != nil {
-				return err
-			}
-			for i, r := range refs {
-				if r.office == o && index[i] != nil {
-					if id, ok := found[[16]byte(index[i])]; ok {
-						ids[i] = id
-					}
-				}
-			}
-		}
-		return nil
-	}
-	if err := find(); err != nil {
+	added = make([]bool, len(refs))
+	ids, index, err := d.find(ctx, tx, refs)
+	if err != nil {
 		return nil, nil, err
 	}
 	var fresh []store.Person
@@ -348,7 +366,40 @@ func (d *Desk) persons(ctx context.Context, tx *store.Tx, refs []personRef) (ids
 	if err := tx.AddPersons(ctx, fresh); err != nil {
 		return nil, nil, err
 	}
-	return ids, added, find()
+	// A concurrent request may have added the same people: theirs count.
+	found, _, err := d.find(ctx, tx, refs)
+	for i := range ids {
+		if index[i] != nil && err == nil {
+			ids[i] = found[i]
+		}
+	}
+	return ids, added, err
+}
+
+// find looks people up by blind index in their offices' ledgers. ids are zero,
+// and index is nil, for those without a document.
+func (d *Desk) find(ctx context.Context, tx *store.Tx, refs []personRef) (ids []cases.PersonID, index [][]byte, err error) {
+	ids, index = make([]cases.PersonID, len(refs)), make([][]byte, len(refs))
+	offices := map[area.Key][][]byte{}
+	for i, r := range refs {
+		if r.doc.Number != "" {
+			x := d.docIndex(r.office, r.doc)
+			index[i] = x[:]
+			offices[r.office] = append(offices[r.office], index[i])
+		}
+	}
+	for o, list := range offices {
+		found, err := tx.PersonIDs(ctx, o, list)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, r := range refs {
+			if r.office == o && index[i] != nil {
+				ids[i] = found[[16]byte(index[i])]
+			}
+		}
+	}
+	return ids, index, nil
 }
 
 func (d *Desk) docIndex(office area.Key, doc ident.Doc) [16]byte {

@@ -19,6 +19,12 @@ func (d *Desk) Rates(ctx context.Context, p access.Principal, r RatesRequest) (s
 	if err := d.allow(ctx, p, access.RatesRead, r.Area); err != nil {
 		return "", nil, err
 	}
+	if _, ok := area.Lookup(r.Area); r.Area != 0 && !ok {
+		return "", nil, fault.Invalid("AREA_UNKNOWN", "area %s is unknown", r.Area).Zh("区划不存在").On("area")
+	}
+	if r.Kind != 0 && !r.Kind.Known() {
+		return "", nil, fault.Invalid("CASE_KIND", "unknown kind of case").Zh("案件类型不正确").On("kind")
+	}
 	period := policy.PeriodOf(d.Now(), policy.SpanMonth)
 	if r.Period != "" {
 		var err error

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -116,13 +118,12 @@ func (d *Desk) withCase(ctx context.Context, p access.Principal, v access.Verb, 
 		sides = slices.DeleteFunc(sides, func(s store.Side) bool { return !access.Can(p, v, s.Office) || !visible(p, &s) })
 		if len(sides) == 0 {
 			miss = book.NotHeld(id)
-			var office area.Key
-			if len(p.Offices) > 0 {
-				office = p.Offices[0]
-			}
-			return tx.LogAccess(ctx, store.Access{Principal: p, Office: office, Verb: v, Purpose: purpose})
+			return tx.LogAccess(ctx, store.Access{Principal: p, Office: firstOffice(p), Verb: v, Purpose: purpose})
 		}
-		s := &sides[0]
+		s := &sides[0] // who works for both sides sees the opener's
+		if i := slices.IndexFunc(sides, func(s store.Side) bool { return s.Side == cases.SideOpener }); i >= 0 {
+			s = &sides[i]
+		}
 		cs, err := d.Book.Read(ctx, tx, []cases.CaseID{id})
 		if err != nil {
 			return err
@@ -150,7 +151,7 @@ func (d *Desk) ListCases(ctx context.Context, p access.Principal, r ListRequest)
 	if err := d.allow(ctx, p, access.CaseRead, 0); err != nil {
 		return nil, "", err
 	}
-	f, err := d.filter(p, r)
+	f, err := d.filter(ctx, p, r)
 	if err != nil {
 		return nil, "", err
 	}
@@ -165,7 +166,7 @@ func (d *Desk) ListCases(ctx context.Context, p access.Principal, r ListRequest)
 		if len(sides) == f.Limit {
 			sides = sides[:f.Limit-1]
 			last := sides[len(sides)-1]
-			next = pageToken(last.DueAt, last.Case)
+			next = pageToken(last.DueAt, last.Case, last.Office)
 		}
 		out, err = d.list(ctx, tx, p, sides, r.Purpose)
 		return err
@@ -204,7 +205,8 @@ func (d *Desk) list(ctx context.Context, tx *store.Tx, p access.Principal, sides
 		out = append(out, v)
 		subjects[s.Office] = append(subjects[s.Office], subjectOf(*s))
 	}
-	for o, list := range subjects {
+	for _, o := range slices.Sorted(maps.Keys(subjects)) {
+		list := subjects[o]
 		if len(list) == 0 && len(out) > 0 {
 			continue
 		}
@@ -215,16 +217,22 @@ func (d *Desk) list(ctx context.Context, tx *store.Tx, p access.Principal, sides
 	return out, nil
 }
 
-func (d *Desk) filter(p access.Principal, r ListRequest) (store.SideFilter, error) {
+func (d *Desk) filter(ctx context.Context, p access.Principal, r ListRequest) (store.SideFilter, error) {
 	f := store.SideFilter{
 		Offices: p.Offices, Kind: r.Kind, States: r.States, Side: r.Side, Waiting: uint8(r.Waiting), DueBefore: r.DueBefore, Counterpart: r.Counterpart,
 	}
 	if r.Office != 0 {
-		o, err := p.Office(r.Office)
+		o, err := d.office(ctx, p, access.CaseRead, r.Office, "office")
 		if err != nil {
-			return f, onField(err, "office")
+			return f, err
 		}
 		f.Offices = []area.Key{o}
+	}
+	if r.Kind != 0 && !r.Kind.Known() {
+		return f, fault.Invalid("CASE_KIND", "unknown kind of case").Zh("案件类型不正确").On("kind")
+	}
+	if _, ok := area.Lookup(r.Counterpart); r.Counterpart != 0 && !ok {
+		return f, fault.Invalid("AREA_UNKNOWN", "area %s is unknown", r.Counterpart).Zh("对方区划不存在").On("counterpart")
 	}
 	switch {
 	case r.PageSize < 0 || r.PageSize > MaxBatch:
@@ -240,7 +248,7 @@ func (d *Desk) filter(p access.Principal, r ListRequest) (store.SideFilter, erro
 	}
 	if r.PageToken != "" {
 		var err error
-		if f.AfterDue, f.AfterCase, err = parsePageToken(r.PageToken); err != nil {
+		if f.AfterDue, f.AfterCase, f.AfterOffice, err = parsePageToken(r.PageToken); err != nil {
 			return f, err
 		}
 		f.After = true
@@ -248,33 +256,37 @@ func (d *Desk) filter(p access.Principal, r ListRequest) (store.SideFilter, erro
 	return f, nil
 }
 
-func pageToken(due time.Time, id cases.CaseID) string {
+func pageToken(due time.Time, id cases.CaseID, office area.Key) string {
 	at := ""
 	if !due.IsZero() {
 		at = due.Format(time.RFC3339Nano)
 	}
-	return base64.RawURLEncoding.EncodeToString([]byte(at + " " + id.String()))
+	return base64.RawURLEncoding.EncodeToString([]byte(at + " " + id.String() + " " + strconv.FormatInt(int64(office), 10)))
 }
 
-func parsePageToken(s string) (due time.Time, id cases.CaseID, err error) {
+func parsePageToken(s string) (due time.Time, id cases.CaseID, office area.Key, err error) {
 	no := fault.Invalid("PAGE_TOKEN", "page token is malformed").Zh("翻页标识不正确，请从第一页开始").On("page_token")
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return due, id, no
+		return due, id, 0, no
 	}
-	at, rest, ok := strings.Cut(string(b), " ")
-	if !ok {
-		return due, id, no
+	parts := strings.Split(string(b), " ")
+	if len(parts) != 3 {
+		return due, id, 0, no
 	}
-	if at != "" {
-		if due, err = time.Parse(time.RFC3339Nano, at); err != nil {
-			return due, id, no
+	if parts[0] != "" {
+		if due, err = time.Parse(time.RFC3339Nano, parts[0]); err != nil {
+			return due, id, 0, no
 		}
 	}
-	if id, err = cases.ParseCaseID(rest); err != nil {
-		return due, id, no
+	if id, err = cases.ParseCaseID(parts[1]); err != nil {
+		return due, id, 0, no
 	}
-	return due, id, nil
+	n, err := strconv.ParseInt(parts[2], 10, 64)
+	if err != nil {
+		return due, id, 0, no
+	}
+	return due, id, area.Key(n), nil
 }
 
 // Trace reads the timeline of a case.

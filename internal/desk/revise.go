@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"crypto/sha256"
 
 	"yipan/internal/access"
 	"yipan/internal/area"
@@ -30,14 +31,14 @@ func (d *Desk) Correct(ctx context.Context, p access.Principal, r CorrectRequest
 		if err != nil {
 			return err
 		}
-		if err := d.bindBases(f, r.Fields, kind, ch.c.Y, pol, held); err != nil {
+		if err := d.bindBases(f, r.Fields, kind, ch.c.Y, pol, held, ch.side.Person); err != nil {
 			return err
 		}
 		ch.warnings = warnings
 		ch.entries = []book.Entry{correction(ch.c, f)}
 		return nil
 	}
-	return d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: hashOf(r)})
+	return d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)})
 }
 
 func correction(c *book.Case, f *cases.Fields) book.Entry {
@@ -47,20 +48,7 @@ func correction(c *book.Case, f *cases.Fields) book.Entry {
 // Distribute gives cases that are addressed to a county to one of its
 // townships on this node.
 func (d *Desk) Distribute(ctx context.Context, p access.Principal, r DistributeRequest) ([]ChangeResult, error) {
-	if err := tooMany(len(r.Refs)); err != nil {
-		return nil, err
-	}
-	if err := checkRequestID(r.RequestID); err != nil {
-		return nil, err
-	}
-	if _, ok := area.Lookup(r.Township); !ok || r.Township.Level() != area.Township {
-		return nil, fault.Invalid("AREA_UNKNOWN", "area %s is no township", r.Township).Zh("没有这个乡镇（街道）").On("township")
-	}
-	home, ok := d.Book.Directory().Home(r.Township)
-	if !ok || home != d.Book.Self {
-		return nil, fault.Invalid("OTHER_NODE", "township %s is served by another node", r.Township).Zh("该乡镇由其他节点办理，请用“非本辖区”改派").On("township")
-	}
-	v := verb{method: "distribute", access: access.CaseDistribute, fold: fold.VerbAssign, side: cases.SideReceiver}
+	v := verb{method: "distribute", access: access.CaseDistribute, fold: fold.VerbAssign, side: cases.SideReceiver, wrong: d.checkDistribute(r)}
 	v.make = func(_ context.Context, _ *store.Tx, ch *change, _ map[cases.ItemID]cases.Body) error {
 		if !r.Township.Within(ch.c.Y) {
 			return fault.Invalid("NOT_WITHIN", "township %s does not lie in %s", r.Township, ch.c.Y).Zh("该乡镇不在案件的目的地辖区内").On("township")
@@ -72,7 +60,7 @@ func (d *Desk) Distribute(ctx context.Context, p access.Principal, r DistributeR
 	}
 	chs := make([]*change, len(r.Refs))
 	for i, ref := range r.Refs {
-		chs[i] = &change{requestID: partID(r.RequestID, ref.Case), ref: ref, hash: hashOf(struct {
+		chs[i] = &change{requestID: partID(r.RequestID, ref.Case), ref: ref, hash: d.hashOf(struct {
 			Ref      CaseRef
 			Township area.Key
 		}{ref, r.Township})}
@@ -83,9 +71,25 @@ func (d *Desk) Distribute(ctx context.Context, p access.Principal, r DistributeR
 	return results(chs), nil
 }
 
+func (d *Desk) checkDistribute(r DistributeRequest) error {
+	if err := tooMany(len(r.Refs)); err != nil {
+		return err
+	}
+	if err := checkRequestID(r.RequestID); err != nil {
+		return err
+	}
+	if _, ok := area.Lookup(r.Township); !ok || r.Township.Level() != area.Township {
+		return fault.Invalid("AREA_UNKNOWN", "area %s is no township", r.Township).Zh("没有这个乡镇（街道）").On("township")
+	}
+	if !d.Book.IsHome(r.Township) {
+		return fault.Invalid("OTHER_NODE", "township %s is served by another node", r.Township).Zh("该乡镇由其他节点办理，请用“非本辖区”改派").On("township")
+	}
+	return nil
+}
+
 // partID names the part of a bulk request that is about one case.
 func partID(requestID string, id cases.CaseID) string {
-	h := hashOf(requestID + "/" + id.String())
+	h := sha256.Sum256([]byte(requestID + "/" + id.String()))
 	return "p-" + cases.CaseID(h[:16]).String()
 }
 
@@ -114,7 +118,7 @@ func (d *Desk) Reroute(ctx context.Context, p access.Principal, r RerouteRequest
 		}
 		return d.openAnew(ctx, tx, ch, *f, r.Destination, pol)
 	}
-	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: hashOf(r)}
+	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)}
 	view, _, err := d.one(ctx, p, v, ch)
 	if err != nil || ch.fresh == nil {
 		return view, err

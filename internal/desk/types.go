@@ -237,6 +237,8 @@ type Change struct {
 	Status cases.Status
 	Office area.Key
 	Etag   string
+
+	DeliveredAt time.Time // zero: not yet
 }
 
 // PersonRef names a person: by id, or by document (and name, where new).

@@ -61,9 +61,9 @@ func (d *Desk) Watch(ctx context.Context, p access.Principal, office area.Key, s
 	}
 	offices := p.Offices
 	if office != 0 {
-		o, err := p.Office(office)
+		o, err := d.office(ctx, p, access.CaseRead, office, "office")
 		if err != nil {
-			return onField(err, "office")
+			return err
 		}
 		offices = []area.Key{o}
 	}
@@ -95,7 +95,7 @@ func (d *Desk) tell(ctx context.Context, p access.Principal, offices []area.Key,
 		if !visible(p, s) {
 			continue
 		}
-		if err := send(Change{Case: s.Case, Status: s.Status, Office: s.Office, Etag: book.Etag(s.Version, s.Rev)}); err != nil {
+		if err := send(Change{Case: s.Case, Status: s.Status, Office: s.Office, Etag: book.Etag(s.Version, s.Rev), DeliveredAt: s.DeliveredAt}); err != nil {
 			return err
 		}
 	}

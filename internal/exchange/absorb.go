@@ -124,16 +124,22 @@ func (in *inbound) absorb(ctx context.Context, tx *store.Tx) error {
 // id order. It returns the items of which this node is a home.
 func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error) {
 	d := in.x.dir()
+	guest, err := in.guests(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	var ours []*cases.Item
 	legs := map[cases.CaseID]store.Leg{}
 	for i := range in.p.Items {
 		it := &in.p.Items[i]
 		h := &it.Head
-		if hx, ok := d.Home(h.X); !ok || hx != in.x.Self() {
-			if hy, ok := d.Home(h.Y); !ok || hy != in.x.Self() {
-				in.moved = true
-				continue
-			}
+		hx, okX := d.Home(h.X)
+		hy, okY := d.Home(h.Y)
+		if !(okX && hx == in.x.Self()) && !(okY && hy == in.x.Self()) && !guest[it.ID] {
+			in.moved = true
+			// The sender believes that a FEEDBACK is held here: a statement tells.
+			in.unknown = in.unknown || h.Kind == cases.Revoke
+			continue
 		}
 		ours = append(ours, it)
 		if _, ok := legs[h.Case]; !ok {
@@ -174,9 +180,33 @@ func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error
 	if len(ids) == 0 {
 		return ours, nil
 	}
-	var err error
 	in.cases, err = in.x.Book.Load(ctx, tx, ids)
 	return ours, err
+}
+
+// guests finds what this node holds though it is home of neither area: its own
+// FEEDBACK, and the REVOKE of one that it holds (M16).
+func (in *inbound) guests(ctx context.Context, tx *store.Tx) (map[cases.ItemID]bool, error) {
+	out := map[cases.ItemID]bool{}
+	var targets []cases.ItemID
+	for i := range in.p.Items {
+		switch h := &in.p.Items[i].Head; {
+		case h.Kind == cases.Feedback && h.Author == in.x.Self():
+			out[in.p.Items[i].ID] = true
+		case h.Kind == cases.Revoke:
+			targets = append(targets, h.Target)
+		}
+	}
+	if len(targets) == 0 {
+		return out, nil
+	}
+	held, err := tx.HaveItems(ctx, targets)
+	for i := range in.p.Items {
+		if h := &in.p.Items[i].Head; h.Kind == cases.Revoke && held[h.Target] {
+			out[in.p.Items[i].ID] = true
+		}
+	}
+	return out, err
 }
 
 // effects folds the cases again from what is held now, owes receipts to other
@@ -193,6 +223,9 @@ func (in *inbound) effects(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	if err := in.oweReceipts(ctx, tx); err != nil {
+		return err
+	}
+	if err := x.oweRevokes(ctx, tx, in.p.Items); err != nil {
 		return err
 	}
 	if err := in.revokeReturned(ctx, tx); err != nil {

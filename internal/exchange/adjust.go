@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"yipan/internal/book"
@@ -11,7 +12,7 @@ import (
 )
 
 // bringBodies owes again the items whose bodies the peer misses and that are
-// held here in full (M6).
+// held here in full and owed to it (M6).
 func (x *Exchange) bringBodies(ctx context.Context, tx *store.Tx, peer cases.NodeID, missing []cases.ItemID) error {
 	if len(missing) == 0 {
 		return nil
@@ -23,7 +24,11 @@ func (x *Exchange) bringBodies(ctx context.Context, tx *store.Tx, peer cases.Nod
 	var full []cases.ItemID
 	for i := range rows {
 		if rows[i].Body != nil {
-			full = append(full, rows[i].ID)
+			if ok, err := x.rowOwed(ctx, tx, peer, &rows[i]); err != nil {
+				return err
+			} else if ok {
+				full = append(full, rows[i].ID)
+			}
 		}
 	}
 	_, err = tx.Unsettle(ctx, peer, full)
@@ -108,12 +113,13 @@ func (x *Exchange) adjustRange(ctx context.Context, tx *store.Tx, peer cases.Nod
 		return 0, false, err
 	}
 	var owed, gone []cases.ItemID
-	for id := range settled {
-		home, err := x.isOwed(ctx, tx, peer, id)
-		if err != nil {
-			return 0, false, err
-		}
-		if home {
+	unlisted := slices.Collect(maps.Keys(settled))
+	still, err := x.owedOf(ctx, tx, peer, unlisted)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, id := range unlisted {
+		if still[id] {
 			owed = append(owed, id)
 		} else {
 			gone = append(gone, id)
@@ -155,37 +161,4 @@ func (x *Exchange) settleListed(ctx context.Context, tx *store.Tx, peer cases.No
 		shares = append(shares, book.ShareOf(&cases.Item{ID: rows[i].ID, Head: h}, h.X, h.Y, peer, true))
 	}
 	return tx.MergeShares(ctx, shares)
-}
-
-// isOwed reports whether the peer is a current home of an item's case: a
-// receipt belongs to the cases of the items it covers (rule 11).
-func (x *Exchange) isOwed(ctx context.Context, tx *store.Tx, peer cases.NodeID, id cases.ItemID) (bool, error) {
-	rows, err := tx.Items(ctx, []cases.ItemID{id})
-	if err != nil || len(rows) == 0 {
-		return false, err
-	}
-	of := []cases.CaseID{rows[0].Case}
-	if rows[0].Kind == cases.Receipt {
-		r, err := book.Receipt(&rows[0])
-		if err != nil {
-			return false, err
-		}
-		covered, err := wire.CoveredBy(&r)
-		if err != nil {
-			return false, nil //nolint:nilerr // a receipt that does not decode is owed to nobody
-		}
-		if of, err = tx.CasesOfItems(ctx, covered); err != nil {
-			return false, err
-		}
-	}
-	legs, err := tx.ReadLegs(ctx, of)
-	if err != nil {
-		return false, err
-	}
-	for _, l := range legs {
-		if slices.Contains(x.Book.Homes(l.X, l.Y), peer) {
-			return true, nil
-		}
-	}
-	return false, nil
 }

@@ -25,7 +25,8 @@ func (t tally) of(r wire.Range) (n, xor uint64) {
 // compare holds a peer's digests against this node's: equal roots end the
 // round; an unequal range is listed where it is small and split where not. A
 // peer that lists some children of a range has no others.
-func (x *Exchange) compare(ctx context.Context, tx *store.Tx, peer cases.NodeID, s *wire.Statement) ([]*wire.Statement, error) {
+func (x *Exchange) compare(ctx context.Context, tx *store.Tx, p *wire.Parcel) ([]*wire.Statement, error) {
+	peer, s := p.From, p.Statement
 	pairs, err := tx.Digests(ctx, peer, x.Now())
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func (x *Exchange) compare(ctx context.Context, tx *store.Tx, peer cases.NodeID,
 	c := comparison{x: x, tx: tx, peer: peer, mine: tally{pairs}, prefixes: map[string][]wire.Digest{}}
 	if len(s.Ranges) == 1 && !s.Ranges[0].HasDay {
 		if n, xor := c.mine.of(wire.Range{}); n == s.Ranges[0].Count && xor == s.Ranges[0].XOR {
-			return []*wire.Statement{{Kind: wire.StateAgree}}, x.agreed(ctx, tx, peer, s)
+			return []*wire.Statement{{Kind: wire.StateAgree}}, x.agreed(ctx, tx, p)
 		}
 	}
 	theirs, err := c.complete(ctx, s.Ranges)
@@ -222,8 +223,8 @@ func (c *comparison) empty(r wire.Range) error {
 
 func (c *comparison) out() []*wire.Statement {
 	var out []*wire.Statement
-	if len(c.split) > 0 {
-		out = append(out, &wire.Statement{Kind: wire.StateDigest, Ranges: c.split})
+	for part := range slices.Chunk(c.split, maxDigests) {
+		out = append(out, &wire.Statement{Kind: wire.StateDigest, Ranges: part})
 	}
 	return append(out, lists(wire.StateList, c.lists)...)
 }

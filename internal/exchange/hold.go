@@ -37,6 +37,7 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 	rejected := map[cases.ItemID]cases.Reject{}
 	var cover, aside []cases.ItemID
 	var rows []store.StoredItem
+	var bare bare
 	var shares []store.Share
 	for _, it := range ours {
 		c := in.cases[it.Head.Case]
@@ -61,8 +62,8 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 			if err != nil {
 				return err
 			}
-			if why != cases.Accepted || dead[it.ID] {
-				row = tombstone(row, it)
+			if why != cases.Accepted || dead[it.ID] || c.Erased(it.ID) {
+				row = bare.tombstone(row, it)
 			}
 			rows = append(rows, row)
 			c.Held(fold.Item{ID: it.ID, Head: it.Head, Held: in.heldAt, Rejected: why != cases.Accepted})
@@ -88,6 +89,9 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 		x.metrics.rejected.WithLabelValues(b.Reason.String()).Inc()
 	}
 	if err := tx.InsertItems(ctx, rows); err != nil {
+		return err
+	}
+	if err := bare.erase(ctx, tx); err != nil {
 		return err
 	}
 	x.metrics.items.WithLabelValues("new").Add(float64(len(rows)))
@@ -125,11 +129,26 @@ func dedupe(s []store.Share) []store.Share {
 	return out
 }
 
-// tombstone is a rejected item as a row: its body is not kept.
-func tombstone(row store.StoredItem, it *cases.Item) store.StoredItem {
+// bare are items held without their bodies for good: rejected, or erased here
+// before they came. Nobody is asked for those bodies.
+type bare struct {
+	ids    []cases.ItemID
+	hashes [][]byte
+}
+
+// tombstone is such an item as a row.
+func (b *bare) tombstone(row store.StoredItem, it *cases.Item) store.StoredItem {
+	b.ids, b.hashes = append(b.ids, it.ID), append(b.hashes, it.BodyHash[:])
 	row.Body, row.BodyHash = nil, it.BodyHash[:]
 	row.MinVersion = min(row.MinVersion, 1<<14)
 	return row
+}
+
+func (b *bare) erase(ctx context.Context, tx *store.Tx) error {
+	if len(b.ids) == 0 {
+		return nil
+	}
+	return tx.EraseBodies(ctx, b.ids, b.hashes)
 }
 
 // judge says what is wrong with an item itself (rule 16).

@@ -24,14 +24,19 @@ func (x *Exchange) open(envelope []byte) (*wire.Parcel, error) {
 	if err != nil {
 		return nil, err
 	}
+	sender, ok := x.keyOf(p.From, p.KeyID)
+	if ok {
+		if err := p.Verify(sender); err != nil {
+			return nil, err
+		}
+	}
 	if d := x.dir(); p.Serial > d.Serial() {
 		return nil, fault.Unavailable("DIRECTORY_BEHIND", "sender knows directory %d, this node %d", p.Serial, d.Serial())
 	}
-	sender, ok := x.keyOf(p.From, p.KeyID)
 	if !ok {
 		return nil, fault.Denied("SENDER", "signing key %s of node %s is not in the directory", p.KeyID, p.From)
 	}
-	return p, p.Verify(sender)
+	return p, nil
 }
 
 // quarantine keeps a parcel that cannot be opened and hints its sender.

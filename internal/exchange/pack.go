@@ -90,18 +90,31 @@ func (x *Exchange) fillParcels(ctx context.Context, tx *store.Tx, p *store.Peer,
 	if err != nil {
 		return nil, err
 	}
+	if items, err = x.dropUnowed(ctx, tx, p.Node, items); err != nil {
+		return nil, err
+	}
+	if err := x.oweRevokes(ctx, tx, items); err != nil {
+		return nil, err
+	}
 	proofs, err := x.proofs(ctx, tx, items)
 	if err != nil {
 		return nil, err
 	}
-	main := wire.Parcel{Receipts: receipts}
-	size := bytesOf(receipts)
+	var main wire.Parcel
 	var out []wire.Parcel
+	size := 0
+	for i := range receipts {
+		n := bytesOf(receipts[i : i+1])
+		if size+n > wire.MaxBytes && size > 0 {
+			out, main, size = append(out, main), wire.Parcel{}, 0
+		}
+		main.Receipts, size = append(main.Receipts, receipts[i]), size+n
+	}
 	var late []cases.ItemID
 	for i := range items {
 		it, proof := items[i], proofs[items[i].ID]
 		n := len(it.HeadRaw) + len(it.BodyRaw) + 64
-		if proof != nil {
+		if proof != nil && !carries(&main, proof) {
 			n += len(proof.BodyRaw) + 64
 		}
 		switch {
@@ -129,9 +142,13 @@ func (x *Exchange) fillParcels(ctx context.Context, tx *store.Tx, p *store.Peer,
 }
 
 func addProof(p *wire.Parcel, proof *cases.Item) {
-	if proof != nil && !slices.ContainsFunc(p.Receipts, func(r cases.Item) bool { return r.ID == proof.ID }) {
+	if proof != nil && !carries(p, proof) {
 		p.Receipts = append(p.Receipts, *proof)
 	}
+}
+
+func carries(p *wire.Parcel, receipt *cases.Item) bool {
+	return slices.ContainsFunc(p.Receipts, func(r cases.Item) bool { return r.ID == receipt.ID })
 }
 
 func bytesOf(items []cases.Item) int {

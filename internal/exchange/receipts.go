@@ -21,7 +21,9 @@ func (in *inbound) verifyReceipts() {
 			in.x.metrics.refused.WithLabelValues("RECEIPT").Inc()
 			continue
 		}
-		in.receipts = append(in.receipts, info)
+		if !slices.ContainsFunc(in.receipts, func(o wire.ReceiptInfo) bool { return o.Item.ID == r.ID }) {
+			in.receipts = append(in.receipts, info)
+		}
 	}
 }
 
@@ -107,7 +109,8 @@ func (in *inbound) coveredByUs(ctx context.Context, tx *store.Tx, ids []cases.It
 	return out, nil
 }
 
-// repeat adds the receipts that cover items already.
+// repeat adds the receipts that cover items already; they are part of what both
+// hold from then on.
 func (in *inbound) repeat(ctx context.Context, tx *store.Tx, covered map[cases.ItemID]cases.ItemID) error {
 	var ids []cases.ItemID
 	for _, r := range covered {
@@ -122,14 +125,16 @@ func (in *inbound) repeat(ctx context.Context, tx *store.Tx, covered map[cases.I
 	if err != nil {
 		return err
 	}
+	var shares []store.Share
 	for i := range rows {
 		r, err := book.Receipt(&rows[i])
 		if err != nil {
 			return err
 		}
 		in.reply.Receipts = append(in.reply.Receipts, r)
+		shares = append(shares, book.ShareOf(&r, 0, 0, in.p.From, true))
 	}
-	return nil
+	return tx.MergeShares(ctx, shares)
 }
 
 // cover writes the new receipt of this node for the parcel. It counts as sent:

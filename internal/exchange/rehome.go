@@ -56,7 +56,7 @@ func (x *Exchange) rehome(ctx context.Context, tx *store.Tx, ids []cases.CaseID)
 		all = append(all, c)
 		for i := range c.Items {
 			it := cases.Item{ID: c.Items[i].ID, Head: c.Items[i].Head}
-			shares = append(shares, x.Book.Owe(&it, c.X, c.Y)...)
+			shares = append(shares, x.Book.Owe(&it, it.Head.X, it.Head.Y)...)
 			items = append(items, it.ID)
 			of[it.ID] = [2]area.Key{c.X, c.Y}
 		}

@@ -16,8 +16,13 @@ import (
 // (rule 17).
 const listBelow = 256
 
-// A list statement carries at most this many ids, 256 KiB.
-const maxListed = 16 << 10
+// A list statement carries at most this many ids, 256 KiB; a digest statement
+// this many ranges of some 36 bytes. Ranges of one parent that are parted cost
+// lists, and nothing else.
+const (
+	maxListed  = 16 << 10
+	maxDigests = 8 << 10
+)
 
 // Statement rounds with one peer follow each other at least this far apart,
 // doubling up to the longest while differences go on: under load something is
@@ -190,11 +195,11 @@ func (x *Exchange) onStatement(ctx context.Context, tx *store.Tx, p *wire.Parcel
 		}
 		out = append(out, root)
 	case wire.StateDigest:
-		out, err = x.compare(ctx, tx, peer, s)
+		out, err = x.compare(ctx, tx, p)
 	case wire.StateList, wire.StateReply:
 		out, err = x.adjust(ctx, tx, peer, s)
 	case wire.StateAgree:
-		err = x.agreed(ctx, tx, peer, s)
+		err = x.agreed(ctx, tx, p)
 	}
 	if err != nil {
 		return nil, err
@@ -210,9 +215,11 @@ func (x *Exchange) onStatement(ctx context.Context, tx *store.Tx, p *wire.Parcel
 }
 
 // agreed ends a round that found both sets equal. It opens the gate where the
-// message answers a statement of this life of the database, and nothing of
-// this side's FEEDBACK is still on its way here (M13).
-func (x *Exchange) agreed(ctx context.Context, tx *store.Tx, peer cases.NodeID, s *wire.Statement) error {
+// message answers a statement of this life of the database, its sender knows
+// this node's directory, and nothing of this side's FEEDBACK is still on its
+// way here (M13).
+func (x *Exchange) agreed(ctx context.Context, tx *store.Tx, parcel *wire.Parcel) error {
+	peer, s := parcel.From, parcel.Statement
 	epoch, err := x.Epoch(ctx)
 	if err != nil {
 		return err
@@ -222,7 +229,7 @@ func (x *Exchange) agreed(ctx context.Context, tx *store.Tx, peer cases.NodeID, 
 		return err
 	}
 	mark := p.AgreedEpoch
-	if s.Echo == nonceOf(epoch) && !s.FeedbackPending {
+	if s.Echo == nonceOf(epoch) && !s.FeedbackPending && parcel.Serial >= x.dir().Serial() {
 		mark = epoch
 	}
 	x.mu.Lock()

@@ -39,9 +39,14 @@ type Site struct {
 	Book     *book.Book
 	Desk     *desk.Desk
 	Exchange *exchange.Exchange
+	// Skew is how far the site's clock is ahead of the world's.
+	Skew time.Duration
 
 	dir atomic.Pointer[directory.Directory]
 }
+
+// Directory returns the directory as the site knows it.
+func (s *Site) Directory() *directory.Directory { return s.dir.Load() }
 
 // World is sites, the authority that admits them, and the parcels between
 // them.
@@ -111,20 +116,32 @@ func (w *World) AddSite(db *store.DB, node area.Key, areas ...area.Key) (*Site, 
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{Node: cases.NodeID(node), DB: db, Keys: k, Journal: j}
+	s := &Site{Node: cases.NodeID(node), Keys: k, Journal: j}
 	if err := w.Admit(s, areas, 0); err != nil {
 		return nil, err
 	}
 	s.dir.Store(w.Authority.Directory())
-	s.Book = book.New(s.Node, k, j, s.dir.Load, w.Clock.Now)
-	s.Exchange = exchange.New(exchange.Config{DB: db, Book: s.Book, Keys: k, Now: w.Clock.Now, Log: w.Log, Journal: j})
-	s.Desk = desk.New(desk.Config{
-		DB: db, Book: s.Book, Keys: k, Policies: w.Policies, Journal: j, Now: w.Clock.Now, Log: w.Log, Version: "test", Name: "test",
-		Rounds: s.Exchange.Start, SendAgain: s.Exchange.Resend, RoundTrip: s.Exchange.RoundTrip,
-	})
+	w.Start(s, db)
 	w.Sites = append(w.Sites, s)
 	return s, w.Learn()
 }
+
+// Start gives a site a database as a process does that starts: whatever an
+// earlier process remembered outside the database is gone.
+func (w *World) Start(s *Site, db *store.DB) {
+	now := func() time.Time { return w.Clock.Now().Add(s.Skew) }
+	s.DB = db
+	s.Book = book.New(s.Node, s.Keys, s.Journal, s.dir.Load, now)
+	s.Exchange = exchange.New(exchange.Config{DB: db, Book: s.Book, Keys: s.Keys, Now: now, Log: w.Log, Journal: s.Journal})
+	s.Desk = desk.New(desk.Config{
+		DB: db, Book: s.Book, Keys: s.Keys, Policies: w.Policies, Journal: s.Journal, Now: now, Log: w.Log, Version: "test", Name: "test",
+		Rounds: s.Exchange.Start, SendAgain: s.Exchange.Resend, RoundTrip: s.Exchange.RoundTrip,
+	})
+}
+
+// Forget gives a site an older directory, as a restored database does; LearnOne
+// evaluates everything after it again.
+func (s *Site) Forget(older *directory.Directory) { s.dir.Store(older) }
 
 // Admit puts a claim of a site into the directory; previous is the serial of
 // the entry that it replaces.

@@ -73,6 +73,7 @@ func (c *Config) check(where func(key string) string) problems {
 		// D5: a pair that has exchanged anything sends one statement a day.
 		{"jobs.statement", c.Jobs.Statement, time.Minute, 24 * time.Hour},
 		{"jobs.poll", c.Jobs.Poll, 10 * time.Millisecond, time.Minute},
+		{"jobs.interval", c.Jobs.Interval, 100 * time.Millisecond, 10 * time.Minute},
 		{"hub.max_age", c.Hub.MaxAge, time.Hour, 365 * 24 * time.Hour},
 	} {
 		if d.value < d.min || d.value > d.max {

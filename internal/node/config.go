@@ -94,6 +94,7 @@ type ExchangeConfig struct {
 type JobsConfig struct {
 	Statement time.Duration `toml:"statement"` // between two statements to a peer, at a jittered time
 	Poll      time.Duration `toml:"poll"`      // of the pump, where no notification came
+	Interval  time.Duration `toml:"interval"`  // between two looks for what time starts: round ends, erasures
 }
 
 // LogConfig says what is logged (JSON lines on standard error).

@@ -218,7 +218,7 @@ func (n *Node) assemble(db *store.DB, files *keys.Files, policies *policy.Set, j
 		Version: n.opts.Version, Name: c.Node.Name, Wake: rl.Wake,
 		Rounds: rounds(db, ex, rl.Wake), SendAgain: ex.Resend, RoundTrip: ex.RoundTrip, BrokerConnected: n.bus.Connected,
 	})
-	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log})
+	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log, Interval: c.Jobs.Interval})
 	n.background("relay", rl.Run)
 	n.background("jobs", jb.Run)
 	return d, nil

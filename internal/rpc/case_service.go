@@ -235,6 +235,7 @@ func (s *caseService) WatchCases(r *casesv1.WatchCasesRequest, st grpc.ServerStr
 	return s.desk.Watch(ctx, principal(ctx), office, func(c desk.Change) error {
 		return st.Send(&casesv1.WatchCasesResponse{
 			CaseId: idOf(c.Case), State: casesv1.State(c.Status), Office: areaOf(c.Office), Etag: c.Etag,
+			DeliveredAt: instantOf(c.DeliveredAt),
 		})
 	})
 }

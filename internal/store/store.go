@@ -121,6 +121,12 @@ func (db *DB) Ping(ctx context.Context) error {
 	return translate("ping database", db.app.Ping(ctx))
 }
 
+// SizeBytes returns the size of the database with its indexes.
+func (db *DB) SizeBytes(ctx context.Context) (n int64, err error) {
+	err = db.exchange.QueryRow(ctx, `SELECT pg_database_size(current_database())`).Scan(&n)
+	return n, translate("measure database", err)
+}
+
 // Epoch names the database's present life: it changes when the server starts,
 // and when the database is replaced by a restored one (PROTOCOL rule 26).
 func (db *DB) Epoch(ctx context.Context) (string, error) {

@@ -2307,7 +2307,9 @@ type WatchCasesResponse struct {
 	// Its office.
 	Office string `protobuf:"bytes,3,opt,name=office,proto3" json:"office,omitempty"`
 	// Its etag now.
-	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When the other node held it (对方已签收); absent: not yet.
+	DeliveredAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2368,6 +2370,13 @@ func (x *WatchCasesResponse) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *WatchCasesResponse) GetDeliveredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeliveredAt
+	}
+	return nil
 }
 
 var File_yipan_cases_v1_case_service_proto protoreflect.FileDescriptor
@@ -2534,12 +2543,13 @@ const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\n" +
 	"side_times\x18\x03 \x03(\v2\x18.yipan.cases.v1.SideTimeR\tsideTimes\"+\n" +
 	"\x11WatchCasesRequest\x12\x16\n" +
-	"\x06office\x18\x01 \x01(\tR\x06office\"\x86\x01\n" +
+	"\x06office\x18\x01 \x01(\tR\x06office\"\xc5\x01\n" +
 	"\x12WatchCasesResponse\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\tR\x06caseId\x12+\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.yipan.cases.v1.StateR\x05state\x12\x16\n" +
 	"\x06office\x18\x03 \x01(\tR\x06office\x12\x12\n" +
-	"\x04etag\x18\x04 \x01(\tR\x04etag2\xd5\v\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\x12=\n" +
+	"\fdelivered_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt2\xd5\v\n" +
 	"\vCaseService\x12M\n" +
 	"\bOpenCase\x12\x1f.yipan.cases.v1.OpenCaseRequest\x1a .yipan.cases.v1.OpenCaseResponse\x12_\n" +
 	"\x0eBatchOpenCases\x12%.yipan.cases.v1.BatchOpenCasesRequest\x1a&.yipan.cases.v1.BatchOpenCasesResponse\x12J\n" +
@@ -2671,45 +2681,46 @@ var file_yipan_cases_v1_case_service_proto_depIdxs = []int32{
 	47, // 40: yipan.cases.v1.TraceCaseResponse.events:type_name -> yipan.cases.v1.Event
 	48, // 41: yipan.cases.v1.TraceCaseResponse.side_times:type_name -> yipan.cases.v1.SideTime
 	42, // 42: yipan.cases.v1.WatchCasesResponse.state:type_name -> yipan.cases.v1.State
-	0,  // 43: yipan.cases.v1.CaseService.OpenCase:input_type -> yipan.cases.v1.OpenCaseRequest
-	2,  // 44: yipan.cases.v1.CaseService.BatchOpenCases:input_type -> yipan.cases.v1.BatchOpenCasesRequest
-	6,  // 45: yipan.cases.v1.CaseService.GetCase:input_type -> yipan.cases.v1.GetCaseRequest
-	8,  // 46: yipan.cases.v1.CaseService.ListCases:input_type -> yipan.cases.v1.ListCasesRequest
-	11, // 47: yipan.cases.v1.CaseService.DistributeCases:input_type -> yipan.cases.v1.DistributeCasesRequest
-	14, // 48: yipan.cases.v1.CaseService.PairCase:input_type -> yipan.cases.v1.PairCaseRequest
-	16, // 49: yipan.cases.v1.CaseService.AnswerCase:input_type -> yipan.cases.v1.AnswerCaseRequest
-	18, // 50: yipan.cases.v1.CaseService.BatchAnswerCases:input_type -> yipan.cases.v1.BatchAnswerCasesRequest
-	20, // 51: yipan.cases.v1.CaseService.RecordOffer:input_type -> yipan.cases.v1.RecordOfferRequest
-	22, // 52: yipan.cases.v1.CaseService.CorrectCase:input_type -> yipan.cases.v1.CorrectCaseRequest
-	24, // 53: yipan.cases.v1.CaseService.WithdrawCase:input_type -> yipan.cases.v1.WithdrawCaseRequest
-	26, // 54: yipan.cases.v1.CaseService.RerouteCase:input_type -> yipan.cases.v1.RerouteCaseRequest
-	28, // 55: yipan.cases.v1.CaseService.DisputeCase:input_type -> yipan.cases.v1.DisputeCaseRequest
-	30, // 56: yipan.cases.v1.CaseService.CloseCase:input_type -> yipan.cases.v1.CloseCaseRequest
-	32, // 57: yipan.cases.v1.CaseService.ReopenCase:input_type -> yipan.cases.v1.ReopenCaseRequest
-	34, // 58: yipan.cases.v1.CaseService.TraceCase:input_type -> yipan.cases.v1.TraceCaseRequest
-	36, // 59: yipan.cases.v1.CaseService.WatchCases:input_type -> yipan.cases.v1.WatchCasesRequest
-	1,  // 60: yipan.cases.v1.CaseService.OpenCase:output_type -> yipan.cases.v1.OpenCaseResponse
-	5,  // 61: yipan.cases.v1.CaseService.BatchOpenCases:output_type -> yipan.cases.v1.BatchOpenCasesResponse
-	7,  // 62: yipan.cases.v1.CaseService.GetCase:output_type -> yipan.cases.v1.GetCaseResponse
-	9,  // 63: yipan.cases.v1.CaseService.ListCases:output_type -> yipan.cases.v1.ListCasesResponse
-	13, // 64: yipan.cases.v1.CaseService.DistributeCases:output_type -> yipan.cases.v1.DistributeCasesResponse
-	15, // 65: yipan.cases.v1.CaseService.PairCase:output_type -> yipan.cases.v1.PairCaseResponse
-	17, // 66: yipan.cases.v1.CaseService.AnswerCase:output_type -> yipan.cases.v1.AnswerCaseResponse
-	19, // 67: yipan.cases.v1.CaseService.BatchAnswerCases:output_type -> yipan.cases.v1.BatchAnswerCasesResponse
-	21, // 68: yipan.cases.v1.CaseService.RecordOffer:output_type -> yipan.cases.v1.RecordOfferResponse
-	23, // 69: yipan.cases.v1.CaseService.CorrectCase:output_type -> yipan.cases.v1.CorrectCaseResponse
-	25, // 70: yipan.cases.v1.CaseService.WithdrawCase:output_type -> yipan.cases.v1.WithdrawCaseResponse
-	27, // 71: yipan.cases.v1.CaseService.RerouteCase:output_type -> yipan.cases.v1.RerouteCaseResponse
-	29, // 72: yipan.cases.v1.CaseService.DisputeCase:output_type -> yipan.cases.v1.DisputeCaseResponse
-	31, // 73: yipan.cases.v1.CaseService.CloseCase:output_type -> yipan.cases.v1.CloseCaseResponse
-	33, // 74: yipan.cases.v1.CaseService.ReopenCase:output_type -> yipan.cases.v1.ReopenCaseResponse
-	35, // 75: yipan.cases.v1.CaseService.TraceCase:output_type -> yipan.cases.v1.TraceCaseResponse
-	37, // 76: yipan.cases.v1.CaseService.WatchCases:output_type -> yipan.cases.v1.WatchCasesResponse
-	60, // [60:77] is the sub-list for method output_type
-	43, // [43:60] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	45, // 43: yipan.cases.v1.WatchCasesResponse.delivered_at:type_name -> google.protobuf.Timestamp
+	0,  // 44: yipan.cases.v1.CaseService.OpenCase:input_type -> yipan.cases.v1.OpenCaseRequest
+	2,  // 45: yipan.cases.v1.CaseService.BatchOpenCases:input_type -> yipan.cases.v1.BatchOpenCasesRequest
+	6,  // 46: yipan.cases.v1.CaseService.GetCase:input_type -> yipan.cases.v1.GetCaseRequest
+	8,  // 47: yipan.cases.v1.CaseService.ListCases:input_type -> yipan.cases.v1.ListCasesRequest
+	11, // 48: yipan.cases.v1.CaseService.DistributeCases:input_type -> yipan.cases.v1.DistributeCasesRequest
+	14, // 49: yipan.cases.v1.CaseService.PairCase:input_type -> yipan.cases.v1.PairCaseRequest
+	16, // 50: yipan.cases.v1.CaseService.AnswerCase:input_type -> yipan.cases.v1.AnswerCaseRequest
+	18, // 51: yipan.cases.v1.CaseService.BatchAnswerCases:input_type -> yipan.cases.v1.BatchAnswerCasesRequest
+	20, // 52: yipan.cases.v1.CaseService.RecordOffer:input_type -> yipan.cases.v1.RecordOfferRequest
+	22, // 53: yipan.cases.v1.CaseService.CorrectCase:input_type -> yipan.cases.v1.CorrectCaseRequest
+	24, // 54: yipan.cases.v1.CaseService.WithdrawCase:input_type -> yipan.cases.v1.WithdrawCaseRequest
+	26, // 55: yipan.cases.v1.CaseService.RerouteCase:input_type -> yipan.cases.v1.RerouteCaseRequest
+	28, // 56: yipan.cases.v1.CaseService.DisputeCase:input_type -> yipan.cases.v1.DisputeCaseRequest
+	30, // 57: yipan.cases.v1.CaseService.CloseCase:input_type -> yipan.cases.v1.CloseCaseRequest
+	32, // 58: yipan.cases.v1.CaseService.ReopenCase:input_type -> yipan.cases.v1.ReopenCaseRequest
+	34, // 59: yipan.cases.v1.CaseService.TraceCase:input_type -> yipan.cases.v1.TraceCaseRequest
+	36, // 60: yipan.cases.v1.CaseService.WatchCases:input_type -> yipan.cases.v1.WatchCasesRequest
+	1,  // 61: yipan.cases.v1.CaseService.OpenCase:output_type -> yipan.cases.v1.OpenCaseResponse
+	5,  // 62: yipan.cases.v1.CaseService.BatchOpenCases:output_type -> yipan.cases.v1.BatchOpenCasesResponse
+	7,  // 63: yipan.cases.v1.CaseService.GetCase:output_type -> yipan.cases.v1.GetCaseResponse
+	9,  // 64: yipan.cases.v1.CaseService.ListCases:output_type -> yipan.cases.v1.ListCasesResponse
+	13, // 65: yipan.cases.v1.CaseService.DistributeCases:output_type -> yipan.cases.v1.DistributeCasesResponse
+	15, // 66: yipan.cases.v1.CaseService.PairCase:output_type -> yipan.cases.v1.PairCaseResponse
+	17, // 67: yipan.cases.v1.CaseService.AnswerCase:output_type -> yipan.cases.v1.AnswerCaseResponse
+	19, // 68: yipan.cases.v1.CaseService.BatchAnswerCases:output_type -> yipan.cases.v1.BatchAnswerCasesResponse
+	21, // 69: yipan.cases.v1.CaseService.RecordOffer:output_type -> yipan.cases.v1.RecordOfferResponse
+	23, // 70: yipan.cases.v1.CaseService.CorrectCase:output_type -> yipan.cases.v1.CorrectCaseResponse
+	25, // 71: yipan.cases.v1.CaseService.WithdrawCase:output_type -> yipan.cases.v1.WithdrawCaseResponse
+	27, // 72: yipan.cases.v1.CaseService.RerouteCase:output_type -> yipan.cases.v1.RerouteCaseResponse
+	29, // 73: yipan.cases.v1.CaseService.DisputeCase:output_type -> yipan.cases.v1.DisputeCaseResponse
+	31, // 74: yipan.cases.v1.CaseService.CloseCase:output_type -> yipan.cases.v1.CloseCaseResponse
+	33, // 75: yipan.cases.v1.CaseService.ReopenCase:output_type -> yipan.cases.v1.ReopenCaseResponse
+	35, // 76: yipan.cases.v1.CaseService.TraceCase:output_type -> yipan.cases.v1.TraceCaseResponse
+	37, // 77: yipan.cases.v1.CaseService.WatchCases:output_type -> yipan.cases.v1.WatchCasesResponse
+	61, // [61:78] is the sub-list for method output_type
+	44, // [44:61] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_yipan_cases_v1_case_service_proto_init() }
