@@ -24,14 +24,22 @@ func consentAAD(id cases.ConsentID) seal.AAD {
 // PersonKey returns the key of a person; NotFound where the person was erased
 // or is not the transaction's offices' to see.
 func (b *Book) PersonKey(ctx context.Context, tx *store.Tx, id cases.PersonID) (*seal.DataKey, error) {
-	wrapped, err := tx.PersonKey(ctx, id)
+	keys, err := tx.PersonKeys(ctx, []cases.PersonID{id})
 	if err != nil {
 		return nil, err
 	}
+	wrapped := keys[id]
 	if wrapped == nil {
 		return nil, fault.NotFound("PERSON_NOT_FOUND", "person is erased").Zh("没有找到该人员，或您无权查看")
 	}
 	return b.Keys.Data().Unwrap(PersonKeyAAD(id), wrapped)
+}
+
+// Knows reports whether the transaction's offices have a person who was not
+// erased.
+func Knows(ctx context.Context, tx *store.Tx, id cases.PersonID) (bool, error) {
+	keys, err := tx.PersonKeys(ctx, []cases.PersonID{id})
+	return keys[id] != nil, err
 }
 
 // SealConsent returns a consent as a row, sealed under the person's key.

@@ -52,8 +52,8 @@ func (d *Desk) Pair(ctx context.Context, p access.Principal, r PairRequest) (Pai
 		}
 		out.Registered = false
 		if !r.Person.IsZero() {
-			key, err := tx.PersonKey(ctx, r.Person)
-			if fault.Is(err, fault.KindNotFound) || err == nil && key == nil {
+			known, err := book.Knows(ctx, tx, r.Person)
+			if err == nil && !known {
 				return fault.NotFound("PERSON_NOT_FOUND", "no such person at this office").Zh("本单位没有该人员").On("person_id")
 			}
 			ch.person = r.Person

@@ -110,6 +110,10 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 		return no("text_sha256", "TEXT", "请注明同意书文本的版本和校验值")
 	case c.Purpose == ledger.PurposeFeedback && len(c.Fields) == 0:
 		return no("fields", "FIELDS_REQUIRED", "请注明同意反馈的项目")
+	case slices.ContainsFunc(c.Fields, func(f string) bool { return !slices.Contains(ledger.Findings(), f) }):
+		return no("fields", "FIELD_NAME", "同意反馈的项目只能是三查项目")
+	case len(c.TextVersion) > maxVersion:
+		return no("text_version", "TEXT", "同意书文本的版本号过长")
 	case c.GivenAt.After(now.Add(time.Minute)):
 		return no("given_at", "FUTURE_DATE", "同意时间不能晚于现在")
 	case !c.ValidUntil.After(c.GivenAt) || c.ValidUntil.Sub(c.GivenAt) > ledger.MaxConsent:
@@ -126,9 +130,9 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 func (d *Desk) personOf(ctx context.Context, tx *store.Tx, office area.Key, r PersonRef, add bool) (cases.PersonID, error) {
 	none := fault.NotFound("PERSON_NOT_FOUND", "no such person at this office").Zh("本单位没有该人员").On("person")
 	if !r.ID.IsZero() {
-		key, err := tx.PersonKey(ctx, r.ID)
-		if fault.Is(err, fault.KindNotFound) || err == nil && key == nil {
-			return cases.PersonID{}, none
+		known, err := book.Knows(ctx, tx, r.ID)
+		if err == nil && !known {
+			err = none
 		}
 		return r.ID, err
 	}

@@ -165,11 +165,7 @@ func (d *Desk) forgetUnknown(ctx context.Context, tx *store.Tx, office area.Key,
 	if err != nil || len(consents) > 0 {
 		return err
 	}
-	key, err := tx.PersonKey(ctx, person)
-	if fault.Is(err, fault.KindNotFound) || err == nil && key == nil {
-		return nil
-	}
-	if err != nil {
+	if known, err := book.Knows(ctx, tx, person); err != nil || !known {
 		return err
 	}
 	return d.Book.ErasePerson(ctx, tx, office, person)

@@ -35,6 +35,14 @@ func (d *Desk) checkOffer(r OfferRequest) error {
 	case r.Result != ledger.OfferDone && (len(r.Findings) > 0 || !r.Consent.IsZero()):
 		return fault.Invalid("FINDINGS_UNEXPECTED", "findings or consent without a service done").Zh("只有已服务的才填写结果和同意书").On("findings")
 	}
+	for name, v := range r.Findings {
+		switch {
+		case !slices.Contains(ledger.Findings(), name):
+			return fault.Invalid("FIELD_NAME", "no such finding").Zh("检查结果只能是三查项目：pregnancy、iud、reproductive_health").On("findings")
+		case len(v) > ledger.MaxFinding:
+			return fault.Invalid("TEXT_LENGTH", "finding has %d bytes, at most %d", len(v), ledger.MaxFinding).Zh("检查结果最多 %d 字", ledger.MaxFinding/3).On("findings")
+		}
+	}
 	return nil
 }
 

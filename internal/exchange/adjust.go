@@ -1,9 +1,11 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"yipan/internal/book"
 	"yipan/internal/cases"
@@ -35,29 +37,54 @@ func (x *Exchange) bringBodies(ctx context.Context, tx *store.Tx, peer cases.Nod
 	return err
 }
 
-// adjust applies rule 18 to the ranges that a peer listed.
+// adjust applies rule 18 to the ranges that a peer listed: what it lists and is
+// held here is settled; what is settled here and it does not list is owed again,
+// or forgotten where the peer is no home. A list is answered once, with what is
+// settled then.
 func (x *Exchange) adjust(ctx context.Context, tx *store.Tx, peer cases.NodeID, s *wire.Statement) ([]*wire.Statement, error) {
-	var reply []wire.Digest
-	mended := 0
-	for _, r := range s.Ranges {
-		mine, err := x.settledIn(ctx, tx, peer, r.Range)
+	own := settledSets{tx: tx, peer: peer, now: x.Now()}
+	settled := map[cases.ItemID]bool{} // here, in the ranges listed
+	missed := map[cases.ItemID]int{}   // of those, by range: not listed
+	var listed []cases.ItemID          // by the peer, and not settled here
+	for i, r := range s.Ranges {
+		mine, err := own.in(ctx, r.Range)
 		if err != nil {
 			return nil, err
 		}
-		n, differ, err := x.adjustRange(ctx, tx, peer, r.IDs, mine)
-		if err != nil {
-			return nil, err
+		for _, id := range mine {
+			settled[id], missed[id] = true, i
 		}
-		mended += n
-		if differ && s.Kind == wire.StateList {
-			after, err := x.settledIn(ctx, tx, peer, r.Range)
-			if err != nil {
-				return nil, err
+		for _, id := range r.IDs {
+			delete(missed, id)
+			if !settled[id] {
+				listed = append(listed, id)
 			}
-			reply = append(reply, wire.Digest{Range: r.Range, IDs: after})
 		}
 	}
-	if mended > 0 || len(reply) > 0 {
+	held, err := tx.HaveItems(ctx, listed)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.settleListed(ctx, tx, peer, held); err != nil {
+		return nil, err
+	}
+	if err := x.mendMissed(ctx, tx, peer, slices.Collect(maps.Keys(missed))); err != nil {
+		return nil, err
+	}
+	var reply []wire.Digest
+	if s.Kind == wire.StateList {
+		differ := map[int]bool{}
+		for _, i := range missed {
+			differ[i] = true
+		}
+		for i, r := range s.Ranges {
+			after := slices.DeleteFunc(slices.Clone(r.IDs), func(id cases.ItemID) bool { return !settled[id] && !held[id] })
+			if differ[i] || len(after) < len(r.IDs) {
+				reply = append(reply, wire.Digest{Range: r.Range, IDs: after})
+			}
+		}
+	}
+	if mended := len(held) + len(missed); mended > 0 || len(reply) > 0 {
 		x.metrics.mended.WithLabelValues(peerLabel(peer)).Add(float64(mended))
 		if err := tx.AddMended(ctx, peer, mended); err != nil {
 			return nil, err
@@ -67,19 +94,65 @@ func (x *Exchange) adjust(ctx context.Context, tx *store.Tx, peer cases.NodeID, 
 	return lists(wire.StateReply, reply), nil
 }
 
-func (x *Exchange) settledIn(ctx context.Context, tx *store.Tx, peer cases.NodeID, r wire.Range) ([]cases.ItemID, error) {
-	lo, hi := bounds(r.Prefix)
-	if r.HasPair {
-		return tx.SettledIDs(ctx, peer, r.Day, r.Pair, lo, hi)
-	}
-	pairs, err := tx.Digests(ctx, peer, x.Now())
+// mendMissed deals with what is settled here and the peer does not hold.
+func (x *Exchange) mendMissed(ctx context.Context, tx *store.Tx, peer cases.NodeID, missed []cases.ItemID) error {
+	still, err := x.owedOf(ctx, tx, peer, missed)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	var owed, gone []cases.ItemID
+	for _, id := range missed {
+		if still[id] {
+			owed = append(owed, id)
+		} else {
+			gone = append(gone, id)
+		}
+	}
+	if len(owed) > 0 {
+		if _, err := tx.Unsettle(ctx, peer, owed); err != nil {
+			return err
+		}
+	}
+	if len(gone) > 0 {
+		_, err = tx.ForgetShares(ctx, peer, gone)
+	}
+	return err
+}
+
+// settledSets reads what is settled with a peer, each day and pair once: the
+// index finds a day's blocks, not a range of ids.
+type settledSets struct {
+	tx   *store.Tx
+	peer cases.NodeID
+	now  time.Time
+
+	pairs  []store.DayPair // of all days; nil: not read
+	loaded map[store.DayPair][]cases.ItemID
+}
+
+// in returns the ids of a range; those of a pair come in order.
+func (s *settledSets) in(ctx context.Context, r wire.Range) ([]cases.ItemID, error) {
+	if r.HasPair {
+		ids, err := s.pair(ctx, r.Day, r.Pair)
+		lo, hi := bounds(r.Prefix)
+		byID := func(a, b cases.ItemID) int { return bytes.Compare(a[:], b[:]) }
+		i, _ := slices.BinarySearchFunc(ids, lo, byID)
+		j, found := slices.BinarySearchFunc(ids, hi, byID)
+		if found {
+			j++
+		}
+		return ids[i:j], err
+	}
+	if s.pairs == nil {
+		var err error
+		if s.pairs, err = s.tx.Digests(ctx, s.peer, s.now); err != nil {
+			return nil, err
+		}
 	}
 	var out []cases.ItemID
-	for _, p := range pairs {
+	for _, p := range s.pairs {
 		if !r.HasDay || p.Day == r.Day {
-			ids, err := tx.SettledIDs(ctx, peer, p.Day, p.Pair, lo, hi)
+			ids, err := s.pair(ctx, p.Day, p.Pair)
 			if err != nil {
 				return nil, err
 			}
@@ -89,53 +162,21 @@ func (x *Exchange) settledIn(ctx context.Context, tx *store.Tx, peer cases.NodeI
 	return out, nil
 }
 
-// adjustRange does rule 18, (i) and (ii), and reports how many rows changed and
-// whether the two sets differed.
-func (x *Exchange) adjustRange(ctx context.Context, tx *store.Tx, peer cases.NodeID, theirs, mine []cases.ItemID) (changed int, differ bool, err error) {
-	settled := make(map[cases.ItemID]bool, len(mine))
-	for _, id := range mine {
-		settled[id] = true
+func (s *settledSets) pair(ctx context.Context, day int, pair uint64) ([]cases.ItemID, error) {
+	key := store.DayPair{Day: day, Pair: pair}
+	if ids, ok := s.loaded[key]; ok {
+		return ids, nil
 	}
-	var listed []cases.ItemID
-	for _, id := range theirs {
-		if settled[id] {
-			delete(settled, id)
-			continue
-		}
-		listed = append(listed, id)
-	}
-	held, err := tx.HaveItems(ctx, listed)
+	lo, hi := bounds(nil)
+	ids, err := s.tx.SettledIDs(ctx, s.peer, day, pair, lo, hi)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
-	differ = len(held) < len(listed) || len(settled) > 0
-	if err := x.settleListed(ctx, tx, peer, held); err != nil {
-		return 0, false, err
+	if s.loaded == nil {
+		s.loaded = map[store.DayPair][]cases.ItemID{}
 	}
-	var owed, gone []cases.ItemID
-	unlisted := slices.Collect(maps.Keys(settled))
-	still, err := x.owedOf(ctx, tx, peer, unlisted)
-	if err != nil {
-		return 0, false, err
-	}
-	for _, id := range unlisted {
-		if still[id] {
-			owed = append(owed, id)
-		} else {
-			gone = append(gone, id)
-		}
-	}
-	if len(owed) > 0 {
-		if _, err := tx.Unsettle(ctx, peer, owed); err != nil {
-			return 0, false, err
-		}
-	}
-	if len(gone) > 0 {
-		if _, err := tx.ForgetShares(ctx, peer, gone); err != nil {
-			return 0, false, err
-		}
-	}
-	return len(held) + len(owed) + len(gone), differ, nil
+	s.loaded[key] = ids
+	return ids, nil
 }
 
 // settleListed settles items held here that the peer lists: it signed that it

@@ -31,7 +31,7 @@ func (x *Exchange) compare(ctx context.Context, tx *store.Tx, p *wire.Parcel) ([
 	if err != nil {
 		return nil, err
 	}
-	c := comparison{x: x, tx: tx, peer: peer, mine: tally{pairs}, prefixes: map[string][]wire.Digest{}}
+	c := comparison{own: settledSets{tx: tx, peer: peer}, mine: tally{pairs}, prefixes: map[string][]wire.Digest{}}
 	if len(s.Ranges) == 1 && !s.Ranges[0].HasDay {
 		if n, xor := c.mine.of(wire.Range{}); n == s.Ranges[0].Count && xor == s.Ranges[0].XOR {
 			return []*wire.Statement{{Kind: wire.StateAgree}}, x.agreed(ctx, tx, p)
@@ -50,9 +50,7 @@ func (x *Exchange) compare(ctx context.Context, tx *store.Tx, p *wire.Parcel) ([
 }
 
 type comparison struct {
-	x        *Exchange
-	tx       *store.Tx
-	peer     cases.NodeID
+	own      settledSets
 	mine     tally
 	prefixes map[string][]wire.Digest // children by prefix, once computed
 
@@ -129,8 +127,7 @@ func (c *comparison) digest(ctx context.Context, r wire.Range) (n, xor uint64, e
 }
 
 func (c *comparison) ids(ctx context.Context, r wire.Range) ([]cases.ItemID, error) {
-	lo, hi := bounds(r.Prefix)
-	return c.tx.SettledIDs(ctx, c.peer, r.Day, r.Pair, lo, hi)
+	return c.own.in(ctx, r)
 }
 
 func bounds(prefix []byte) (lo, hi cases.ItemID) {

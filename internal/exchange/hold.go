@@ -56,6 +56,9 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 				x.metrics.rejected.WithLabelValues(why.String()).Inc()
 			}
 		}
+		if uncommitted(it.ID) {
+			continue
+		}
 		if !c.Has(it.ID) {
 			in.fresh++
 			row, err := c.Sealed(it)

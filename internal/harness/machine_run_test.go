@@ -79,3 +79,22 @@ func TestMachine(t *testing.T) {
 	}
 	t.Logf("%+v", sum)
 }
+
+// TestBrokenRules plants faults that the invariants must catch.
+// YIPAN_MACHINE_PLANTED is how many seeds each gets at most.
+func TestBrokenRules(t *testing.T) {
+	for _, p := range []plant{puback, nostatement, noreturn, noreceiptset} {
+		t.Run(string(p), func(t *testing.T) {
+			n := envInt("YIPAN_MACHINE_PLANTED", 12)
+			for seed := 1; seed <= n; seed++ {
+				var bad []string
+				t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) { bad = newMachine(t, uint64(seed), p).run(machineSteps) })
+				if len(bad) > 0 {
+					t.Logf("seed %d: %s", seed, bad[0])
+					return
+				}
+			}
+			t.Errorf("%d seeds did not catch it", n)
+		})
+	}
+}

@@ -29,7 +29,7 @@ type machineSite struct {
 	url     string
 	raw     *storetest.Tables
 	backup  string
-	known   *directory.Directory // at the backup
+	known   *directory.Directory  // at the backup
 	ever    map[cases.ItemID]bool // held at any time
 	judged  map[cases.ItemID]bool // covered by a receipt written in this life of the database
 	spared  map[cases.ItemID]bool // judged, at the backup
@@ -52,7 +52,7 @@ type machine struct {
 	bad   []string
 
 	receipts map[cases.ItemID]bool // ever written
-	stats machineStats
+	stats    machineStats
 }
 
 type machineStats struct{ opened, verbs, refused, parcels, lost, again, restores, restarts, moves, rotations, rounds int }

@@ -28,6 +28,15 @@ func Purposes() []string {
 	return []string{PurposeConfirm, PurposeFeedback, PurposeNotice, PurposeBirth}
 }
 
+// Findings lists the names of what the three checks (三查) can find: pregnancy
+// 孕情, iud 环情, reproductive_health 生殖健康. There are no others (DOMAIN
+// section 2, 4).
+func Findings() []string { return []string{"pregnancy", "iud", "reproductive_health"} }
+
+// MaxFinding is the longest value of a finding, in bytes: all three together
+// must fit into a FEEDBACK of fixed size.
+const MaxFinding = 90
+
 // GivenHow lists how a consent can be given.
 func GivenHow() []string { return []string{"paper", "counter", "phone_recorded"} }
 

@@ -11,6 +11,7 @@ import (
 	"yipan/internal/cases"
 	"yipan/internal/directory"
 	"yipan/internal/fault"
+	"yipan/internal/jobs"
 	"yipan/internal/seal"
 )
 
@@ -124,6 +125,7 @@ func Default() Config {
 		Jobs: JobsConfig{
 			Statement: 24 * time.Hour,
 			Poll:      time.Second,
+			Interval:  jobs.DefaultInterval,
 		},
 		Log: LogConfig{Level: "info"},
 		// Limits as the bus has them where nobody says otherwise.

@@ -112,7 +112,7 @@ func openWay(dir, base string) error {
 }
 
 // takeLock locks path for this open file (flock(2)): the kernel lets go of it
-// when the program ends, however it ends; children do not inherit it.
+// when the program ends, however it ends; children do not keep it.
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -127,6 +127,13 @@ func takeLock(path string) (*os.File, error) {
 		return nil, ours("lock the directory", err)
 	}
 	return f, nil
+}
+
+// releaseLock lets go of a lock. Closing alone would not do so at once: a child
+// that another goroutine forks has the file too, until it becomes its program.
+func releaseLock(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // closing releases it as well, only later
+	f.Close()
 }
 
 // chooseOwner returns the user to run as. Root takes the owner of the data that

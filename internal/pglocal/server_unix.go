@@ -57,7 +57,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		if s.lock != nil {
 			s.cleanUp()
-			s.lock.Close()
+			releaseLock(s.lock)
 		}
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (s *Server) end() {
 	s.mu.Unlock()
 	if !s.temp { // a temporary directory stays ours until Stop removes it
 		s.cleanUp() // before another Start may use the directory
-		s.lock.Close()
+		releaseLock(s.lock)
 	}
 	close(s.done)
 }
@@ -297,7 +297,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stopped = true
 	if s.temp {
 		s.cleanUp()
-		s.lock.Close()
+		releaseLock(s.lock)
 	}
 	s.log.Info("postgres stopped")
 	return err

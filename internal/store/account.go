@@ -122,8 +122,7 @@ func (tx *Tx) LogAccess(ctx context.Context, a Access) error {
 	if a.Subjects == nil {
 		a.Subjects = [][16]byte{}
 	}
-	_, err := tx.Exec(ctx, logAccess, a.Principal.ID, a.Principal.OnBehalf, int64(a.Office), string(a.Verb), a.Purpose, a.Subjects, len(a.Subjects), a.Denied)
-	return err
+	return tx.write(logAccess, a.Principal.ID, a.Principal.OnBehalf, int64(a.Office), string(a.Verb), a.Purpose, a.Subjects, len(a.Subjects), a.Denied)
 }
 
 // LogDenied writes a denial in a transaction of its own, so that it stays.
@@ -182,8 +181,7 @@ const finishRequest = `UPDATE request SET result = $3 WHERE account = $1 AND req
 
 // FinishRequest keeps the result that a repeated request gets.
 func (tx *Tx) FinishRequest(ctx context.Context, account, requestID string, result []byte) error {
-	_, err := tx.Exec(ctx, finishRequest, account, requestID, result)
-	return err
+	return tx.write(finishRequest, account, requestID, result)
 }
 
 const requestsOf = `SELECT request_id, method, hash FROM request WHERE account = $1 AND request_id = ANY($2)`
@@ -216,8 +214,7 @@ func (tx *Tx) AddRequests(ctx context.Context, rs []Request) error {
 	for i := range rs {
 		accounts[i], ids[i], offices[i], methods[i], hashes[i] = rs[i].Account, rs[i].RequestID, int64(rs[i].Office), rs[i].Method, rs[i].Hash[:]
 	}
-	_, err := tx.Exec(ctx, addRequests, accounts, ids, offices, methods, hashes)
-	return err
+	return tx.write(addRequests, accounts, ids, offices, methods, hashes)
 }
 
 // RoundFact is one (case, round) as rates count it, without persons.

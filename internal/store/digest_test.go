@@ -195,6 +195,9 @@ func TestDigestBesideChange(t *testing.T) {
 				if err := merge(three)(ctx, tx); err != nil {
 					return err
 				}
+				if _, err := tx.Exec(ctx, `SELECT 1`); err != nil { // sends what was queued
+					return err
+				}
 				go func() {
 					computed <- db.InExchange(ctx, nil, func(tx *store.Tx) error {
 						got, err := tx.Digests(ctx, there, now)

@@ -138,8 +138,7 @@ func (tx *Tx) InsertItems(ctx context.Context, items []StoredItem) error {
 		ids[i], cs[i], kinds[i], authors[i] = it.ID, null16(it.Case), int16(it.Kind), int64(it.Author)
 		vers[i], at[i], heads[i], bodies[i], hashes[i] = int16(it.MinVersion), it.RecordedAt, it.Head, it.Body, it.BodyHash
 	}
-	_, err := tx.Exec(ctx, insertItems, ids, cs, kinds, authors, vers, at, heads, bodies, hashes)
-	return err
+	return tx.write(insertItems, ids, cs, kinds, authors, vers, at, heads, bodies, hashes)
 }
 
 const haveItems = `SELECT id FROM item WHERE id = ANY($1)`
@@ -239,11 +238,10 @@ const addTombstones = `INSERT INTO tombstone (item) SELECT unnest($1::uuid[]) ON
 // the ids provable (rule 25; nil where the body is gone already). The bodies
 // never come back.
 func (tx *Tx) EraseBodies(ctx context.Context, ids []cases.ItemID, hashes [][]byte) error {
-	if _, err := tx.Exec(ctx, addTombstones, uuids(ids)); err != nil {
+	if err := tx.write(addTombstones, uuids(ids)); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, eraseBodies, uuids(ids), hashes)
-	return err
+	return tx.write(eraseBodies, uuids(ids), hashes)
 }
 
 const tombstones = `SELECT item FROM tombstone WHERE item = ANY($1)`
@@ -264,8 +262,7 @@ const fillBody = `UPDATE item SET body = $2, body_hash = NULL WHERE id = $1 AND 
 
 // FillBody gives an item its body that came bare before.
 func (tx *Tx) FillBody(ctx context.Context, id cases.ItemID, body []byte) error {
-	_, err := tx.Exec(ctx, fillBody, [16]byte(id), body)
-	return err
+	return tx.write(fillBody, [16]byte(id), body)
 }
 
 const missingBodies = `SELECT i.id FROM item i JOIN share s ON s.item = i.id AND s.peer = $1 WHERE i.body IS NULL AND NOT i.erased LIMIT $2`
@@ -307,8 +304,7 @@ func (tx *Tx) InsertCovers(ctx context.Context, cs []Cover) error {
 		aside[i] = c.Aside
 		items[i], receipts[i], authors[i], at[i], reasons[i] = c.Item, c.Receipt, int64(c.Author), c.HeldAt, int16(c.Reason)
 	}
-	_, err := tx.Exec(ctx, insertCovers, items, receipts, authors, at, reasons, aside)
-	return err
+	return tx.write(insertCovers, items, receipts, authors, at, reasons, aside)
 }
 
 const coversOf = `SELECT c.item, c.receipt, c.author, c.held_at, c.reason FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u

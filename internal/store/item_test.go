@@ -148,7 +148,10 @@ func TestItems(t *testing.T) {
 		return err
 	})
 	err := db.InExchange(t.Context(), nil, func(tx *store.Tx) error {
-		err := tx.InsertItems(t.Context(), []store.StoredItem{item(2, 2)})
+		if err := tx.InsertItems(t.Context(), []store.StoredItem{item(2, 2)}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(t.Context(), `SELECT 1`) // sends what was queued
 		if !store.IsDuplicate(err) {
 			t.Errorf("a repeated id: %v", err)
 		}

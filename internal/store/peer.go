@@ -27,8 +27,7 @@ const touchPeer = `INSERT INTO peer (node) VALUES ($1) ON CONFLICT DO NOTHING`
 
 // TouchPeer makes sure that the peer has a row.
 func (tx *Tx) TouchPeer(ctx context.Context, n cases.NodeID) error {
-	_, err := tx.Exec(ctx, touchPeer, int64(n))
-	return err
+	return tx.write(touchPeer, int64(n))
 }
 
 // Most parcels find nothing to write, and then lock nothing: parcels of one peer
@@ -40,8 +39,7 @@ WHERE peer.speaks <> excluded.speaks OR peer.last_heard IS NULL OR peer.last_hea
 
 // HeardFrom records that a parcel came and what its sender speaks.
 func (tx *Tx) HeardFrom(ctx context.Context, n cases.NodeID, speaks uint32, at time.Time) error {
-	_, err := tx.Exec(ctx, heardFrom, int64(n), int16(min(speaks, 1<<14)), at)
-	return err
+	return tx.write(heardFrom, int64(n), int16(min(speaks, 1<<14)), at)
 }
 
 const agreed = `UPDATE peer SET last_agreed = $2, agreed_epoch = $3, least_pending = $4 WHERE node = $1`

@@ -52,8 +52,7 @@ func (tx *Tx) AddPersons(ctx context.Context, ps []Person) error {
 		}
 		kinds[i], docs[i], index[i], last4[i], phones[i], pindex[i] = int16(p.DocKind), p.Doc, p.DocIndex, p.Last4, p.Phone, p.PhoneIndex
 	}
-	_, err := tx.Exec(ctx, upsertPersons, ids, offices, keys, names, sexes, births, kinds, docs, index, last4, phones, pindex)
-	return err
+	return tx.write(upsertPersons, ids, offices, keys, names, sexes, births, kinds, docs, index, last4, phones, pindex)
 }
 
 // One probe of person_doc a value: with = ANY the planner may walk the whole
@@ -130,16 +129,14 @@ const insertConsent = `INSERT INTO consent (id, office, person, sealed) VALUES (
 
 // AddConsent records one consent of one person. There is no bulk form (D12).
 func (tx *Tx) AddConsent(ctx context.Context, c ConsentRow) error {
-	_, err := tx.Exec(ctx, insertConsent, [16]byte(c.ID), int64(c.Office), [16]byte(c.Person), c.Sealed)
-	return err
+	return tx.write(insertConsent, [16]byte(c.ID), int64(c.Office), [16]byte(c.Person), c.Sealed)
 }
 
 const updateConsent = `UPDATE consent SET sealed = $2 WHERE id = $1`
 
 // PutConsent rewrites a consent, which LockConsents has locked.
 func (tx *Tx) PutConsent(ctx context.Context, id cases.ConsentID, sealed []byte) error {
-	_, err := tx.Exec(ctx, updateConsent, [16]byte(id), sealed)
-	return err
+	return tx.write(updateConsent, [16]byte(id), sealed)
 }
 
 const shareConsents = `SELECT id, office, person, sealed FROM consent WHERE id = ANY($1) ORDER BY id FOR SHARE`
@@ -253,8 +250,7 @@ const sentOffer = `UPDATE offer SET item = $4 WHERE case_id = $1 AND office = $2
 
 // SentOffer notes the FEEDBACK that a draft became.
 func (tx *Tx) SentOffer(ctx context.Context, o Offer, item cases.ItemID) error {
-	_, err := tx.Exec(ctx, sentOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), [16]byte(item))
-	return err
+	return tx.write(sentOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), [16]byte(item))
 }
 
 // Certificate is one request for a 婚育证明 at the origin.
@@ -284,6 +280,5 @@ func (tx *Tx) AddCertificates(ctx context.Context, cs []Certificate) error {
 			issued[i] = &t
 		}
 	}
-	_, err := tx.Exec(ctx, addCertificates, ids, offices, persons, asked, issued)
-	return err
+	return tx.write(addCertificates, ids, offices, persons, asked, issued)
 }

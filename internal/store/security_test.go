@@ -241,7 +241,11 @@ func TestSecurity28ConstraintErrorsHoldNoPersonalData(t *testing.T) {
 		"syntax":           {fault.KindInternal, raw(`SELECT '` + name + `' FROM FROM`)},
 		"no such table":    {fault.KindInternal, raw(`SELECT '` + name + `' FROM "` + number + `"`)},
 		"wrapped": {fault.KindConflict, func(tx *store.Tx) error {
-			return fmt.Errorf("add person: %w", add(sameID)(tx))
+			if err := add(sameID)(tx); err != nil {
+				return err
+			}
+			_, err := tx.Exec(t.Context(), `SELECT 1`) // sends what was queued
+			return fmt.Errorf("add person: %w", err)
 		}},
 		"a cause": {fault.KindInvalid, func(tx *store.Tx) error {
 			return fault.Invalid("TEST", "add person").Because(raw(`SELECT $1::text::date`, name)(tx))

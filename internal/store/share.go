@@ -58,8 +58,7 @@ func (tx *Tx) shares(ctx context.Context, sql string, s []Share) error {
 		peers[i], items[i], days[i], pairs[i], hashes[i] = int64(r.Peer), r.Item, int32(r.Day()), int64(r.Pair), int64(r.Item.Hash64())
 		settled[i], urgent[i], kinds[i], vers[i], at[i] = r.Settled, r.Kind == cases.Receipt, int16(r.Kind), int16(r.MinVersion), r.RecordedAt
 	}
-	_, err := tx.Exec(ctx, sql, peers, items, days, pairs, hashes, settled, urgent, kinds, vers, at, homeward)
-	return err
+	return tx.write(sql, peers, items, days, pairs, hashes, settled, urgent, kinds, vers, at, homeward)
 }
 
 // Claimed is an item that is to be sent now.

@@ -102,9 +102,8 @@ func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 		reroutes[i], assigned[i], versions[i], flags[i] = int64(r.Reroute), int64(r.Assigned), int64(r.Version), r.Flags
 		parents[i], hops[i], persons[i], hashes[i] = null16(r.Parent), int16(min(r.Hops, 100)), null16(r.Person), r.ReqHash
 	}
-	_, err := tx.Exec(ctx, sql, ids, offices, sides, kinds, xs, ys, status, waiting, rounds, opened, roundAt,
+	return tx.write(sql, ids, offices, sides, kinds, xs, ys, status, waiting, rounds, opened, roundAt,
 		times[0], times[1], times[2], times[3], times[4], times[5], reroutes, times[6], assigned, times[7], versions, flags, parents, hops, persons, hashes)
-	return err
 }
 
 const sideColumns = `case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at, due_at, answered_at, answer_held,
@@ -156,8 +155,7 @@ func (tx *Tx) TouchSides(ctx context.Context, sides []Side) error {
 	for i := range sides {
 		ids[i], offices[i], persons[i], private[i] = sides[i].Case, int64(sides[i].Office), null16(sides[i].Person), sides[i].Private
 	}
-	_, err := tx.Exec(ctx, touchSides, ids, offices, persons, private)
-	return err
+	return tx.write(touchSides, ids, offices, persons, private)
 }
 
 const moveSide = `DELETE FROM case_side WHERE case_id = $1 AND side = 2 AND office <> $2`
@@ -165,8 +163,7 @@ const moveSide = `DELETE FROM case_side WHERE case_id = $1 AND side = 2 AND offi
 // DropOtherReceivers removes the receiver's side from offices other than the
 // one to which the case was given.
 func (tx *Tx) DropOtherReceivers(ctx context.Context, id cases.CaseID, office area.Key) error {
-	_, err := tx.Exec(ctx, moveSide, [16]byte(id), int64(office))
-	return err
+	return tx.write(moveSide, [16]byte(id), int64(office))
 }
 
 const markErased = `UPDATE case_side SET erased_at = $2, private = NULL, person = NULL WHERE case_id = ANY($1) AND side = 2`
@@ -271,19 +268,17 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (case_id, office, round) DO UPDATE SET delivered_at = excluded.delivered_at, due_at = excluded.due_at, answered_at = excluded.answered_at,
     withdrawn_at = excluded.withdrawn_at, closed_at = excluded.closed_at, reroute = excluded.reroute, rerouted_at = excluded.rerouted_at`
 
-// PutRounds writes earlier rounds of cases; they are few, so one by one in a
-// batch.
-func (tx *Tx) PutRounds(ctx context.Context, rounds []Side) error {
-	if len(rounds) == 0 {
-		return nil
-	}
-	var b pgx.Batch
+// PutRounds writes earlier rounds of cases; they are few, so one by one.
+func (tx *Tx) PutRounds(_ context.Context, rounds []Side) error {
 	for i := range rounds {
 		s := &rounds[i]
-		b.Queue(insertRounds, [16]byte(s.Case), int64(s.Office), int32(s.Round), int16(s.Side), int16(s.Kind), int64(s.X), int64(s.Y), s.RoundAt,
+		err := tx.write(insertRounds, [16]byte(s.Case), int64(s.Office), int32(s.Round), int16(s.Side), int16(s.Kind), int64(s.X), int64(s.Y), s.RoundAt,
 			nullTime(s.DeliveredAt), nullTime(s.DueAt), nullTime(s.AnsweredAt), nullTime(s.WithdrawnAt), nullTime(s.ClosedAt), int64(s.Reroute), nullTime(s.ReroutedAt))
+		if err != nil {
+			return err
+		}
 	}
-	return tx.SendBatch(ctx, &b).Close()
+	return nil
 }
 
 const undeliveredByReceiver = `SELECT y, count(*) FROM case_side WHERE side = 1 AND status = 1 AND delivered_at IS NULL GROUP BY y`

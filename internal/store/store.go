@@ -136,10 +136,65 @@ func (db *DB) Epoch(ctx context.Context) (string, error) {
 }
 
 // Tx is a transaction under one role. It is not safe for concurrent use.
+//
+// Writes whose results nobody reads are not sent one by one: they wait, in
+// order, until something is read or the transaction commits, and then cross to
+// the server together. Their errors come then.
 type Tx struct {
 	pgx.Tx
 	Role Role
+
+	behind *pgx.Batch // writes not sent yet; nil: none
 }
+
+// write queues a statement.
+func (tx *Tx) write(sql string, args ...any) error {
+	if tx.behind == nil {
+		tx.behind = &pgx.Batch{}
+	}
+	tx.behind.Queue(sql, args...)
+	return nil
+}
+
+// flush sends the queued writes in one round trip.
+func (tx *Tx) flush(ctx context.Context) error {
+	if tx.behind == nil {
+		return nil
+	}
+	b := tx.behind
+	tx.behind = nil
+	return tx.SendBatch(ctx, b).Close()
+}
+
+// Query flushes and queries.
+func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := tx.flush(ctx); err != nil {
+		return nil, err
+	}
+	return tx.Tx.Query(ctx, sql, args...)
+}
+
+// QueryRow flushes and queries for one row.
+func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if err := tx.flush(ctx); err != nil {
+		return failedRow{err}
+	}
+	return tx.Tx.QueryRow(ctx, sql, args...)
+}
+
+// Exec flushes and executes.
+func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if err := tx.flush(ctx); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	return tx.Tx.Exec(ctx, sql, args...)
+}
+
+// failedRow is a row that could not be asked for.
+type failedRow struct{ err error }
+
+// Scan returns why.
+func (r failedRow) Scan(...any) error { return r.err }
 
 // InDesk runs fn in a transaction that sees only offices. An error of fn rolls
 // back. A deadlock or serialization failure runs fn again, at most four times,
@@ -188,7 +243,11 @@ func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, offices [
 		return err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := fn(&Tx{Tx: tx, Role: role}); err != nil {
+	t := &Tx{Tx: tx, Role: role}
+	if err := fn(t); err != nil {
+		return err
+	}
+	if err := t.flush(ctx); err != nil {
 		return err
 	}
 	return tx.Commit(ctx)
@@ -197,9 +256,8 @@ func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, offices [
 // SetOffices limits the rest of the transaction to offices: code uses it to
 // write the other side of a case that lives on the same node, after the desk
 // has authorised the verb.
-func (tx *Tx) SetOffices(ctx context.Context, offices []area.Key) error {
-	_, err := tx.Exec(ctx, `SELECT set_config('yipan.offices', $1, true)`, officeArray(offices))
-	return err
+func (tx *Tx) SetOffices(_ context.Context, offices []area.Key) error {
+	return tx.write(`SELECT set_config('yipan.offices', $1, true)`, officeArray(offices))
 }
 
 func officeArray(offices []area.Key) string {

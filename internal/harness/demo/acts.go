@@ -25,10 +25,10 @@ func (a *acts) add(id string, n int) {
 	a.of[id] += n
 }
 
-func (a *acts) opened(id string) bool {
+func (a *acts) any() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.of[id] > 0
+	return len(a.of) > 0
 }
 
 // hands is how many calls are under way at once where acts are done one by one.

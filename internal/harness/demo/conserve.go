@@ -182,6 +182,16 @@ func (r *run) check(ctx context.Context) error {
 	return nil
 }
 
+// postMortem says, after a phase failed, what is where: that is what one wants
+// to know first. Whether it succeeds does not matter any more.
+func (r *run) postMortem(ctx context.Context) {
+	if ctx.Err() == nil && r.acts.any() {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_ = r.check(ctx)
+	}
+}
+
 // ids prints what is wrong, all of it.
 func (r *run) ids(zh, en string, list []string) {
 	for _, s := range list {

@@ -12,6 +12,7 @@ import (
 
 	"yipan/internal/civil"
 	"yipan/internal/cli"
+	"yipan/internal/fault"
 	"yipan/internal/harness/roster"
 	"yipan/internal/harness/town"
 )
@@ -30,7 +31,7 @@ type Config struct {
 }
 
 // ErrNotConserved: cases are missing, doubled or different at their two ends.
-var ErrNotConserved = errors.New("demo: cases are not conserved")
+var ErrNotConserved = fault.Internal("NOT_CONSERVED", "demo: cases are not conserved").Zh("案件不守恒：有丢失、重复或两端不一致")
 
 // Result is what a run found.
 type Result struct {
@@ -128,6 +129,7 @@ func (r *run) script(ctx context.Context) error {
 		r.head(p.zh, p.en)
 		if err := p.do(ctx); err != nil {
 			r.log.Error("phase failed", "phase", p.en, "error", err)
+			r.postMortem(ctx)
 			return err
 		}
 		ph := Phase{Name: p.en, Took: time.Since(from)}

@@ -32,17 +32,17 @@ func (r *run) recordOffers(ctx context.Context) error {
 		}
 		f.mu.Unlock()
 	}
-	townships, err := r.handlers(ctx)
+	held, err := r.handled(ctx)
 	if err != nil {
 		return err
 	}
 	var consented atomic.Int64
 	err = each(ctx, offered, func(ctx context.Context, f *file) error {
-		account, ok := townships[f.id]
+		h, ok := held[f.id]
 		if !ok {
 			return fmt.Errorf("demo: no township of the residence sees case %s", f.id)
 		}
-		return r.offer(ctx, f, account, &consented)
+		return r.offer(ctx, f, h, &consented)
 	})
 	if err != nil {
 		return err
@@ -51,9 +51,15 @@ func (r *run) recordOffers(ctx context.Context) error {
 	return r.offerArrived(ctx)
 }
 
-// handlers says which clerk of the residence has which case.
-func (r *run) handlers(ctx context.Context) (map[string]string, error) {
-	at := map[string]string{}
+// handled is a case as the clerk of its township sees it.
+type handled struct {
+	account string
+	ref     *casesv1.CaseRef
+}
+
+// handled lists what the clerks of the residence have answered.
+func (r *run) handled(ctx context.Context) (map[string]handled, error) {
+	at := map[string]handled{}
 	for _, account := range r.residence.clerks {
 		cs, err := listed(ctx, r.residence.cases(account), &casesv1.ListCasesRequest{
 			Kind: casesv1.Kind_KIND_OUTFLOW, States: []casesv1.State{casesv1.State_STATE_ANSWERED}, Side: casesv1.Side_SIDE_RECEIVER, Purpose: "演示：三查",
@@ -62,25 +68,21 @@ func (r *run) handlers(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 		for _, c := range cs {
-			at[c.GetCaseId()] = account
+			at[c.GetCaseId()] = handled{account, refOf(c)}
 		}
 	}
 	return at, nil
 }
 
-func (r *run) offer(ctx context.Context, f *file, account string, consented *atomic.Int64) error {
-	s, o := r.residence.cases(account), &f.Truth.Offer
-	c, err := seen(ctx, s, f.id)
-	if err != nil {
-		return err
-	}
+func (r *run) offer(ctx context.Context, f *file, h handled, consented *atomic.Int64) error {
+	o := &f.Truth.Offer
 	number, _, _ := offerRound(r.today)
 	req := &casesv1.RecordOfferRequest{
-		RequestId: requestID("offer", f.id), Ref: refOf(c), OfferRound: number, Result: o.Result,
+		RequestId: requestID("offer", f.id), Ref: h.ref, OfferRound: number, Result: o.Result,
 		Date: civil.In(time.Now()).String(), Channel: o.Channel, Findings: o.Findings,
 	}
 	if o.Release {
-		resp, err := r.residence.consents(account).RecordConsent(ctx, &consentv1.RecordConsentRequest{
+		resp, err := r.residence.consents(h.account).RecordConsent(ctx, &consentv1.RecordConsentRequest{
 			RequestId: requestID("release", f.id), Person: &consentv1.Person{PersonId: f.persons[f.id]},
 			Consent: &consentv1.Consent{
 				Recipient: r.spec.Origin.String(), Purpose: "feedback", Fields: released,
@@ -93,7 +95,7 @@ func (r *run) offer(ctx context.Context, f *file, account string, consented *ato
 		req.ConsentId = resp.GetConsent().GetConsentId()
 		consented.Add(1)
 	}
-	if _, err := s.RecordOffer(ctx, req); err != nil {
+	if _, err := r.residence.cases(h.account).RecordOffer(ctx, req); err != nil {
 		return fmt.Errorf("demo: record the offer on case %s: %w", f.id, err)
 	}
 	return nil

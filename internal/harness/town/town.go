@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"yipan/internal/area"
+	"yipan/internal/fault"
 )
 
 // Config says what stands in a town.
@@ -45,7 +46,7 @@ type Town struct {
 }
 
 // New lays a town out below c.Dir: authority, keys, configurations, tokens of
-// nobody yet. Nothing runs when it returns.
+// nobody yet. Nothing runs when it returns. Errors: Conflict FOLDER_NOT_EMPTY.
 func New(ctx context.Context, c Config) (*Town, error) {
 	if err := layFolder(c.Dir); err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func layFolder(dir string) error {
 		return fmt.Errorf("town: read %s: %w", dir, err)
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("town: %w: %s", ErrNotEmpty, dir)
+		return fault.Conflict("FOLDER_NOT_EMPTY", "town: %s is not empty", dir).Zh("目录 %s 不是空的；请另给一个空目录", dir)
 	}
 	if os.Geteuid() == 0 {
 		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // passable, not readable
@@ -105,9 +106,6 @@ func layFolder(dir string) error {
 	}
 	return nil
 }
-
-// ErrNotEmpty: something lies in the folder already.
-var ErrNotEmpty = errors.New("the folder is not empty")
 
 // admit lets the authority take all nodes in and every node know the log, so
 // that they know each other without having seen the broker.
