@@ -143,6 +143,14 @@ func (b *Book) Keyed(ctx context.Context, tx *store.Tx, ids []cases.CaseID) (map
 	return out, nil
 }
 
+// ReadLegs reads the items of cases whose legs are locked.
+func (b *Book) ReadLegs(ctx context.Context, tx *store.Tx, legs map[cases.CaseID]store.Leg) (map[cases.CaseID]*Case, error) {
+	if len(legs) == 0 {
+		return map[cases.CaseID]*Case{}, nil
+	}
+	return b.read(ctx, tx, legs)
+}
+
 func (b *Book) read(ctx context.Context, tx *store.Tx, legs map[cases.CaseID]store.Leg) (map[cases.CaseID]*Case, error) {
 	ids := make([]cases.CaseID, 0, len(legs))
 	for id := range legs {

@@ -50,4 +50,9 @@ func (l *storeLock) lost() bool {
 	return err == nil && !os.SameFile(there, held)
 }
 
-func (l *storeLock) release() { l.file.Close() }
+// release lets go at once: closing alone waits for children that another
+// goroutine is just forking, and which have the file until they exec.
+func (l *storeLock) release() {
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // closing releases it as well, only later
+	l.file.Close()
+}

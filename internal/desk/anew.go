@@ -24,7 +24,7 @@ func (d *Desk) openAnew(ctx context.Context, tx *store.Tx, ch *change, f cases.F
 	if err != nil {
 		return err
 	}
-	c, leg := d.Book.New(cases.NewCaseID(d.Book.Self, ch.side.Office, "reroute/"+ch.requestID), ch.c.X, to)
+	c, leg := d.Book.New(rerouteID(d.Book.Self, ch), ch.c.X, to)
 	if n, err := tx.InsertLegs(ctx, []store.Leg{leg}); err != nil {
 		return err
 	} else if n == 0 {
@@ -38,6 +38,11 @@ func (d *Desk) openAnew(ctx context.Context, tx *store.Tx, ch *change, f cases.F
 	ch.entries = []book.Entry{{Case: c, Head: h, Body: cases.Body{Fields: &f}}}
 	ch.fresh = c
 	return nil
+}
+
+// rerouteID is the id of the case that a reroute opens.
+func rerouteID(self cases.NodeID, ch *change) cases.CaseID {
+	return cases.NewCaseID(self, ch.side.Office, "reroute/"+ch.requestID)
 }
 
 // Pair pairs a notice with a person of the office's ledger: the one named, or

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"slices"
+	"unicode/utf8"
 
 	"yipan/internal/access"
 	"yipan/internal/area"
@@ -154,6 +155,12 @@ func checkAnswer(s *fold.State, in AnswerInput) error {
 		return bad("true_reason", "TRUE_REASON_UNEXPECTED", "只有“本人未授权共享”需要记录真实原因")
 	case in.Check != "" && !slices.Contains([]string{"visit", "call", "document"}, in.Check):
 		return bad("check", "CHECK_CODE", "核实方式应为入户、电话或证件")
+	}
+	if utf8.RuneCountInString(in.Reason) > maxText {
+		return bad("reason", "TEXT_LENGTH", "原因过长")
+	}
+	if in.Attempts > maxAttempts || len(in.Channels) > len(ledger.Channels()) || len(in.ConflictFields) > 5 {
+		return bad("attempts", "TOO_MANY", "联系次数、方式或不一致项目过多")
 	}
 	for _, c := range in.Channels {
 		if !slices.Contains(ledger.Channels(), c) {

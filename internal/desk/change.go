@@ -91,13 +91,13 @@ func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 	seen, named := map[cases.CaseID]bool{}, map[string]bool{}
 	for _, ch := range chs {
 		*ch = change{requestID: ch.requestID, ref: ch.ref, hash: ch.hash, answer: ch.answer, err: checkRequestID(ch.requestID)}
+		if ch.err == nil && seen[ch.ref.Case] {
+			ch.err = fault.Invalid("CASE_TWICE", "case %s stands twice in one batch", ch.ref.Case).Zh("同一批中案件重复").On("case_id")
+		}
 		if ch.err == nil && named[ch.requestID] {
 			ch.err = fault.Invalid("REQUEST_ID_REUSED", "request id stands twice in one batch").Zh("同一批中请求编号重复").On("request_id")
 		}
 		named[ch.requestID] = true
-		if ch.err == nil && seen[ch.ref.Case] {
-			ch.err = fault.Invalid("CASE_TWICE", "case %s stands twice in one batch", ch.ref.Case).Zh("同一批中案件重复").On("case_id")
-		}
 		if ch.err == nil {
 			seen[ch.ref.Case] = true
 			ids, requests = append(ids, ch.ref.Case), append(requests, ch.requestID)

@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	maxName    = 60  // runes; the longest names of minorities stay far below
-	maxContact = 40  // bytes
-	maxText    = 300 // runes of a request or a reason
-	maxVersion = 64  // bytes of the version of a consent's text
+	maxName     = 60  // runes; the longest names of minorities stay far below
+	maxContact  = 40  // bytes
+	maxText     = 300 // runes of a request or a reason
+	maxAttempts = 1000
+	maxVersion  = 64 // bytes of the version of a consent's text
 )
 
 func required(field, zh string) *fault.Error {

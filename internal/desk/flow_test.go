@@ -176,7 +176,6 @@ func TestRerouteChain(t *testing.T) {
 	both(t, func(t *testing.T, b *bureau) {
 		offices := []area.Key{there, yonder, beside, farther}
 		id := b.open(b.notice(1, there))
-		first := id
 		for hop, o := range offices {
 			if v := b.get(o, id); v.Hops != uint32(hop) || v.Status != cases.StatusOpen {
 				t.Fatalf("hop %d: %+v", hop, v)
@@ -222,7 +221,6 @@ func TestRerouteChain(t *testing.T) {
 		if n := fmt.Sprint(raw.Rows(t, `SELECT count(*), count(DISTINCT person), count(person) FROM case_side WHERE side = 1`)[0]...); n != "5 1 5" {
 			t.Errorf("legs, persons: %s", n)
 		}
-		_ = first
 	})
 }
 

@@ -120,8 +120,21 @@ func (d *Desk) Reroute(ctx context.Context, p access.Principal, r RerouteRequest
 	}
 	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)}
 	view, _, err := d.one(ctx, p, v, ch)
-	if err != nil || ch.fresh == nil {
+	switch {
+	case err != nil:
 		return view, err
+	case ch.fresh != nil:
+		return d.viewOf(ch.fresh.Project(cases.SideOpener, ch.side.Office)), nil
 	}
-	return d.viewOf(ch.fresh.Project(cases.SideOpener, ch.side.Office)), nil
+	// Repeated: the case that was opened then.
+	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
+		sides, err := tx.SidesOf(ctx, []cases.CaseID{rerouteID(d.Book.Self, ch)})
+		for _, s := range sides {
+			if s.Side == cases.SideOpener {
+				view = d.viewOf(s)
+			}
+		}
+		return err
+	})
+	return view, err
 }

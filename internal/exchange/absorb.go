@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -77,6 +78,8 @@ type inbound struct {
 	// What one run of the transaction found; reset before each.
 	suspects   map[cases.ItemID]bool
 	cases      map[cases.CaseID]*book.Case
+	legs       map[cases.CaseID]store.Leg // of cases that were held before
+	stale      bool                       // in.cases is not what the database holds
 	moved      bool
 	reply      *wire.Parcel
 	statements []*wire.Statement
@@ -88,14 +91,11 @@ type inbound struct {
 
 func (in *inbound) reset(suspects map[cases.ItemID]bool) {
 	in.suspects, in.cases, in.moved, in.settled, in.fresh, in.owed, in.unknown = suspects, map[cases.CaseID]*book.Case{}, false, nil, 0, false, false
-	in.reply, in.statements = &wire.Parcel{}, nil
+	in.reply, in.statements, in.legs, in.stale = &wire.Parcel{}, nil, nil, false
 }
 
 func (in *inbound) absorb(ctx context.Context, tx *store.Tx) error {
 	x, p := in.x, in.p
-	if err := tx.HeardFrom(ctx, p.From, p.Speaks, x.Now()); err != nil {
-		return err
-	}
 	ours, err := in.lock(ctx, tx)
 	if err != nil {
 		return err
@@ -106,10 +106,13 @@ func (in *inbound) absorb(ctx context.Context, tx *store.Tx) error {
 	if err := in.takeItems(ctx, tx, ours); err != nil {
 		return err
 	}
-	if len(in.cases) > 0 {
+	if len(in.cases)+len(in.legs) > 0 {
 		if err := in.effects(ctx, tx); err != nil {
 			return err
 		}
+	}
+	if err := tx.HeardFrom(ctx, p.From, p.Speaks, x.Now()); err != nil {
+		return err
 	}
 	if p.Statement != nil {
 		var err error
@@ -128,8 +131,13 @@ func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error
 	if err != nil {
 		return nil, err
 	}
+	posing, err := in.unproven(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	var ours []*cases.Item
 	legs := map[cases.CaseID]store.Leg{}
+	begun := map[cases.CaseID]*book.Case{}
 	for i := range in.p.Items {
 		it := &in.p.Items[i]
 		h := &it.Head
@@ -141,9 +149,14 @@ func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error
 			in.unknown = in.unknown || h.Kind == cases.Revoke
 			continue
 		}
+		if posing[it.ID] {
+			in.x.Log.Warn("item without proof of its author is not held", "peer", in.p.From.String(), "item", it.ID.String())
+			in.x.metrics.rejected.WithLabelValues(cases.Unproven.String()).Inc()
+			continue
+		}
 		ours = append(ours, it)
 		if _, ok := legs[h.Case]; !ok {
-			_, legs[h.Case] = in.x.Book.New(h.Case, h.X, h.Y)
+			begun[h.Case], legs[h.Case] = in.x.Book.New(h.Case, h.X, h.Y)
 		}
 	}
 	var covered []cases.ItemID
@@ -173,14 +186,27 @@ func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error
 				sorted = append(sorted, l)
 			}
 		}
-		if _, err := tx.InsertLegs(ctx, sorted); err != nil {
+		fresh, err := tx.InsertNewLegs(ctx, sorted)
+		if err != nil {
 			return nil, err
 		}
+		for id := range fresh {
+			in.cases[id] = begun[id]
+		}
+		ids = slices.DeleteFunc(ids, func(id cases.CaseID) bool { return fresh[id] })
 	}
 	if len(ids) == 0 {
 		return ours, nil
 	}
-	in.cases, err = in.x.Book.Load(ctx, tx, ids)
+	if in.legs, err = tx.LockLegs(ctx, ids); err != nil {
+		return nil, err
+	}
+	if len(ours) == 0 {
+		in.stale = true // receipts alone: the items are read when they are in
+		return nil, nil
+	}
+	held, err := in.x.Book.ReadLegs(ctx, tx, in.legs)
+	maps.Copy(in.cases, held)
 	return ours, err
 }
 
@@ -214,13 +240,20 @@ func (in *inbound) guests(ctx context.Context, tx *store.Tx) (map[cases.ItemID]b
 // offices see.
 func (in *inbound) effects(ctx context.Context, tx *store.Tx) error {
 	x := in.x
-	ids := make([]cases.CaseID, 0, len(in.cases))
-	for id := range in.cases {
-		ids = append(ids, id)
+	if in.stale {
+		ids := slices.Collect(maps.Keys(in.cases))
+		for id := range in.legs {
+			if in.cases[id] == nil {
+				ids = append(ids, id)
+			}
+		}
+		var err error
+		if in.cases, err = x.Book.Read(ctx, tx, ids); err != nil {
+			return err
+		}
 	}
-	var err error
-	if in.cases, err = x.Book.Read(ctx, tx, ids); err != nil {
-		return err
+	for i := range in.receipts {
+		in.unknown = in.unknown || in.receipts[i].Author != x.Self() && in.misses(&in.receipts[i])
 	}
 	if err := in.oweReceipts(ctx, tx); err != nil {
 		return err

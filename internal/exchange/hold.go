@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"slices"
+	"time"
 
 	"yipan/internal/book"
 	"yipan/internal/cases"
@@ -26,14 +27,13 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 	for _, b := range in.p.Bad {
 		ids = append(ids, b.ID)
 	}
-	covered, err := in.coveredByUs(ctx, tx, ids)
+	covers, dead, err := tx.Known(ctx, ids)
 	if err != nil {
 		return err
 	}
-	dead, err := tx.Tombstones(ctx, ids)
-	if err != nil {
-		return err
-	}
+	covered := in.coveredByUs(covers)
+	// Verdicts known before, or of other nodes, decide with this one's.
+	in.stale = in.stale || len(covers) > 0
 	rejected := map[cases.ItemID]cases.Reject{}
 	var cover, aside []cases.ItemID
 	var rows []store.StoredItem
@@ -69,7 +69,12 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 				row = bare.tombstone(row, it)
 			}
 			rows = append(rows, row)
-			c.Held(fold.Item{ID: it.ID, Head: it.Head, Held: in.heldAt, Rejected: why != cases.Accepted})
+			held := in.heldAt
+			if slices.Contains(aside, it.ID) {
+				held = time.Time{}
+			}
+			in.stale = in.stale || it.Head.Author == x.Self() || it.Erased() || dead[it.ID]
+			c.Held(fold.Item{ID: it.ID, Head: it.Head, Held: held, Rejected: why != cases.Accepted})
 			shares = append(shares, x.Book.Owe(it, it.Head.X, it.Head.Y)...)
 		} else if c.Erased(it.ID) && !it.Erased() && !dead[it.ID] {
 			// It came bare before; a body fills it, and nothing else changes (M3).
@@ -80,6 +85,7 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 			if err := tx.FillBody(ctx, it.ID, row.Body); err != nil {
 				return err
 			}
+			in.stale = true
 		}
 		shares = append(shares, book.ShareOf(it, it.Head.X, it.Head.Y, in.p.From, true))
 	}
@@ -165,9 +171,6 @@ func (in *inbound) judge(it *cases.Item) cases.Reject {
 	if c := in.cases[it.Head.Case]; c.X != it.Head.X || c.Y != it.Head.Y {
 		return cases.Unreadable
 	}
-	if it.Head.Author != in.p.From && !in.proven(it) {
-		return cases.Unproven
-	}
 	if it.Erased() {
 		return cases.Accepted
 	}
@@ -176,6 +179,29 @@ func (in *inbound) judge(it *cases.Item) cases.Reject {
 		return cases.Unreadable
 	}
 	return cases.Accepted
+}
+
+// unproven finds items of other authors than the sender that came without a
+// proof and are not held (rule 9). They are neither held nor covered by a
+// receipt: a rejection would be final, and say nothing of the item itself, which
+// its author may have written all the same.
+func (in *inbound) unproven(ctx context.Context, tx *store.Tx) (map[cases.ItemID]bool, error) {
+	out := map[cases.ItemID]bool{}
+	var ids []cases.ItemID
+	for i := range in.p.Items {
+		if it := &in.p.Items[i]; it.Head.Author != in.p.From && !in.proven(it) {
+			out[it.ID] = true
+			ids = append(ids, it.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	held, err := tx.HaveItems(ctx, ids)
+	for id := range held {
+		delete(out, id)
+	}
+	return out, err
 }
 
 // proven reports whether some verified receipt of the parcel holds a manifest

@@ -33,6 +33,7 @@ func (in *inbound) takeReceipts(ctx context.Context, tx *store.Tx) error {
 	if len(in.receipts) == 0 {
 		return nil
 	}
+	in.stale = true
 	x := in.x
 	ids := make([]cases.ItemID, len(in.receipts))
 	for i := range in.receipts {
@@ -64,7 +65,6 @@ func (in *inbound) takeReceipts(ctx context.Context, tx *store.Tx) error {
 			if r.Author != in.p.From {
 				shares = append(shares, book.ShareOf(&r.Item, 0, 0, r.Author, true))
 			}
-			in.unknown = in.unknown || in.misses(r)
 		}
 	}
 	if err := tx.InsertItems(ctx, rows); err != nil {
@@ -95,18 +95,14 @@ func (in *inbound) misses(r *wire.ReceiptInfo) bool {
 
 // coveredByUs returns, for items that a receipt of this node covers already,
 // that receipt.
-func (in *inbound) coveredByUs(ctx context.Context, tx *store.Tx, ids []cases.ItemID) (map[cases.ItemID]cases.ItemID, error) {
-	covers, err := tx.CoversOf(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
+func (in *inbound) coveredByUs(covers []store.Cover) map[cases.ItemID]cases.ItemID {
 	out := map[cases.ItemID]cases.ItemID{}
 	for _, c := range covers {
 		if c.Author == in.x.Self() {
 			out[c.Item] = c.Receipt
 		}
 	}
-	return out, nil
+	return out
 }
 
 // repeat adds the receipts that cover items already; they are part of what both

@@ -35,7 +35,13 @@ func Baseline(ctx context.Context, url string, d time.Duration) (float64, error)
 	for range 2 {
 		wg.Go(func() {
 			for time.Now().Before(end) && ctx.Err() == nil {
-				berr := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return baselineBatch(ctx, &Tx{Tx: tx}) })
+				berr := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+					t := &Tx{querier: tx}
+					if err := baselineBatch(ctx, t); err != nil {
+						return err
+					}
+					return t.flush(ctx)
+				})
 				mu.Lock()
 				if berr != nil {
 					err = berr

@@ -258,6 +258,28 @@ func (tx *Tx) Tombstones(ctx context.Context, ids []cases.ItemID) (map[cases.Ite
 	return out, err
 }
 
+// Known returns, in one round trip, the covers of items (as CoversOf) and those
+// of them whose bodies must not be kept (as Tombstones).
+func (tx *Tx) Known(ctx context.Context, ids []cases.ItemID) ([]Cover, map[cases.ItemID]bool, error) {
+	if err := tx.flush(ctx); err != nil {
+		return nil, nil, err
+	}
+	var covers []Cover
+	dead := map[cases.ItemID]bool{}
+	b := &pgx.Batch{}
+	b.Queue(coversOf, uuids(ids)).Query(func(rows pgx.Rows) (err error) {
+		covers, err = pgx.CollectRows(rows, scanCover)
+		return err
+	})
+	b.Queue(tombstones, uuids(ids)).Query(func(rows pgx.Rows) error {
+		var id [16]byte
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error { dead[id] = true; return nil })
+		return err
+	})
+	err := tx.SendBatch(ctx, b).Close()
+	return covers, dead, err
+}
+
 const fillBody = `UPDATE item SET body = $2, body_hash = NULL WHERE id = $1 AND body IS NULL AND NOT erased`
 
 // FillBody gives an item its body that came bare before.
@@ -316,10 +338,12 @@ func (tx *Tx) CoversOf(ctx context.Context, ids []cases.ItemID) ([]Cover, error)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (c Cover, err error) {
-		var reason int16
-		err = r.Scan((*[16]byte)(&c.Item), (*[16]byte)(&c.Receipt), (*int64)(&c.Author), &c.HeldAt, &reason)
-		c.Reason = cases.Reject(reason)
-		return c, err
-	})
+	return pgx.CollectRows(rows, scanCover)
+}
+
+func scanCover(r pgx.CollectableRow) (c Cover, err error) {
+	var reason int16
+	err = r.Scan((*[16]byte)(&c.Item), (*[16]byte)(&c.Receipt), (*int64)(&c.Author), &c.HeldAt, &reason)
+	c.Reason = cases.Reject(reason)
+	return c, err
 }

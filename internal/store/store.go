@@ -141,10 +141,18 @@ func (db *DB) Epoch(ctx context.Context) (string, error) {
 // order, until something is read or the transaction commits, and then cross to
 // the server together. Their errors come then.
 type Tx struct {
-	pgx.Tx
+	querier
 	Role Role
 
 	behind *pgx.Batch // writes not sent yet; nil: none
+}
+
+// querier is what a connection and a transaction of pgx have in common.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
 // write queues a statement.
@@ -171,7 +179,7 @@ func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 	if err := tx.flush(ctx); err != nil {
 		return nil, err
 	}
-	return tx.Tx.Query(ctx, sql, args...)
+	return tx.querier.Query(ctx, sql, args...)
 }
 
 // QueryRow flushes and queries for one row.
@@ -179,7 +187,7 @@ func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if err := tx.flush(ctx); err != nil {
 		return failedRow{err}
 	}
-	return tx.Tx.QueryRow(ctx, sql, args...)
+	return tx.querier.QueryRow(ctx, sql, args...)
 }
 
 // Exec flushes and executes.
@@ -187,7 +195,7 @@ func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.Command
 	if err := tx.flush(ctx); err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	return tx.Tx.Exec(ctx, sql, args...)
+	return tx.querier.Exec(ctx, sql, args...)
 }
 
 // failedRow is a row that could not be asked for.
@@ -238,19 +246,50 @@ func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, offices [
 	if role == pump {
 		begin += "; SET LOCAL synchronous_commit = off"
 	}
-	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	t := &Tx{Tx: tx, Role: role}
-	if err := fn(t); err != nil {
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, begin); err != nil {
 		return err
 	}
-	if err := t.flush(ctx); err != nil {
+	t := &Tx{querier: conn, Role: role}
+	if err = fn(t); err == nil {
+		err = t.commit(ctx)
+	}
+	if err != nil {
+		// A connection that cannot roll back is not used again.
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+	}
+	return err
+}
+
+// commit sends what is queued and commits, in one round trip. A transaction
+// that the server had aborted answers ROLLBACK to that.
+func (tx *Tx) commit(ctx context.Context) error {
+	if tx.behind == nil {
+		t, err := tx.querier.Exec(ctx, "COMMIT")
+		if err == nil && t.String() == "ROLLBACK" {
+			err = pgx.ErrTxCommitRollback
+		}
 		return err
 	}
-	return tx.Commit(ctx)
+	n := tx.behind.Len()
+	tx.behind.Queue("COMMIT")
+	b := tx.SendBatch(ctx, tx.behind)
+	tx.behind = nil
+	for range n {
+		if _, err := b.Exec(); err != nil {
+			_ = b.Close() // the first error counts
+			return err
+		}
+	}
+	t, err := b.Exec()
+	if err == nil && t.String() == "ROLLBACK" {
+		err = pgx.ErrTxCommitRollback
+	}
+	return errors.Join(err, b.Close())
 }
 
 // SetOffices limits the rest of the transaction to offices: code uses it to

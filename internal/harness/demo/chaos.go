@@ -197,7 +197,7 @@ func (r *run) putBack(ctx context.Context, p *place) error {
 			return fmt.Errorf("demo: start a statement at %s: %w", q.Folder, err)
 		}
 	}
-	if err := r.held(ctx); err != nil {
+	if err := r.held(ctx, patience); err != nil {
 		return err
 	}
 	now, err := items(ctx, p)

@@ -128,6 +128,9 @@ func (r *run) offerArrived(ctx context.Context) error {
 // roundLead is how long before its end the nodes are told when the round ends.
 const roundLead = time.Second
 
+// feedbackTime bounds the wait for a round's feedback.
+const feedbackTime = 20 * time.Second
+
 // endRound puts a policy into force under which the round ends, waits for the
 // feedback, and checks that every refusal reads as everything else does.
 func (r *run) endRound(ctx context.Context) error {
@@ -174,7 +177,7 @@ func (r *run) awaitFeedback(ctx context.Context) error {
 			r.acts.add(f.child, 1)
 		}
 	}
-	if err := r.held(ctx); err != nil {
+	if err := r.held(ctx, feedbackTime); err != nil {
 		return err
 	}
 	s := r.origin.cases(r.clerk())

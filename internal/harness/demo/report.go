@@ -111,6 +111,10 @@ func (r *run) sayRates(ctx context.Context) error {
 			return err
 		}
 		if sent != received {
+			if !r.result.Conservation.Holds() {
+				r.say("　　户籍地算得 %s，与对方不同", "    the origin computes %s, which is not the same", sent)
+				continue // the check has said why
+			}
 			return fmt.Errorf("demo: %s is %s at the origin and %s at its receivers", m.en, sent, received)
 		}
 		r.say("　　户籍地对同一批案件算得 %s，两端相同", "    the origin computes %s for the same cases, equal at both ends", sent)

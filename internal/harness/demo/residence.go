@@ -49,31 +49,15 @@ func (r *run) secondAnswer() find {
 	return func(c *casesv1.Case) *finding { return at[c.GetCaseId()] }
 }
 
-// reroutedAnswer knows the notices that follow a reroute, by their parents.
+// reroutedAnswer knows the notices that follow a reroute.
 func (r *run) reroutedAnswer() find {
 	at := map[string]*finding{}
 	for _, f := range r.people {
-		if f.Truth.Answer.Outcome == cases.Misrouted && f.Truth.Answer.Area != 0 {
-			at[f.id] = &finding{of: f, answer: f.Truth.Rerouted, township: r.spec.ThirdTownship}
+		if f.child != "" {
+			at[f.child] = &finding{of: f, answer: f.Truth.Rerouted, township: r.spec.ThirdTownship}
 		}
 	}
-	return func(c *casesv1.Case) *finding {
-		w := at[c.GetParentCaseId()]
-		if w != nil {
-			r.follow(w.of, c.GetCaseId())
-		}
-		return w
-	}
-}
-
-// follow notes the case that the origin's node opened because of a reroute.
-func (r *run) follow(f *file, child string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.child == "" {
-		f.child = child
-		r.acts.add(child, 1)
-	}
+	return func(c *casesv1.Case) *finding { return at[c.GetCaseId()] }
 }
 
 // answerAll lets the residence work through what it was sent.
@@ -217,15 +201,19 @@ func (d *desk) work(ctx context.Context) error {
 			if res.GetError() != nil {
 				return refused("answer to case "+part[i].c.GetCaseId(), res.GetError())
 			}
-			d.done(part[i].c.GetCaseId(), part[i].w, len(res.GetWarnings()) > 0)
+			if err := d.done(part[i].c, part[i].w, len(res.GetWarnings()) > 0); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // done counts an answer that was taken; turned: for want of a basis it says
-// NO_DISCLOSURE.
-func (d *desk) done(id string, w *finding, turned bool) {
+// NO_DISCLOSURE. One that names the right area lets the origin's node open a
+// notice there, whose id follows from this one's (PROTOCOL rule 5).
+func (d *desk) done(c *casesv1.Case, w *finding, turned bool) error {
+	id := c.GetCaseId()
 	d.acts.add(id, 1)
 	d.answered.Add(1)
 	if turned {
@@ -234,6 +222,15 @@ func (d *desk) done(id string, w *finding, turned bool) {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()
 	w.of.disclosed[id] = w.answer.Outcome == cases.Residing && !turned
+	if w.answer.Outcome == cases.Misrouted && w.answer.Area != 0 {
+		parent, err := cases.ParseCaseID(id)
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		w.of.child = cases.ChildCaseID(parent, c.GetRound(), w.answer.Area).String()
+		d.acts.add(w.of.child, 1)
+	}
+	return nil
 }
 
 // message is the finding as the API takes it.

@@ -40,7 +40,7 @@ type file struct {
 	request *casesv1.OpenCaseRequest
 	id      string // of the case
 	second  string // of the notice sent by mistake
-	child   string // of the notice that followed a reroute, as the third county shows it
+	child   string // of the notice that follows a reroute
 	check   string // of the certificate check
 
 	mu        sync.Mutex
