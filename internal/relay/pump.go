@@ -21,6 +21,11 @@ const window = 48
 // their own clocks.
 const flightTime = 20 * time.Second
 
+// A peer that lets parcels get lost without a word is silent: until it is heard
+// again it is sent no more than this, so that an outage does not fill the broker
+// with copies that it must absorb when it is back.
+const silentWindow = 2
+
 // Above this many parcels on their way the pump waits a little before the next
 // claim, so that parcels grow by themselves.
 const crowded = 3
@@ -29,12 +34,13 @@ const crowded = 3
 type flights struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	away map[cases.NodeID]map[wire.ParcelID]time.Time
+	mu     sync.Mutex
+	away   map[cases.NodeID]map[wire.ParcelID]time.Time
+	silent map[cases.NodeID]bool
 }
 
 func newFlights(now func() time.Time) *flights {
-	return &flights{now: now, away: map[cases.NodeID]map[wire.ParcelID]time.Time{}}
+	return &flights{now: now, away: map[cases.NodeID]map[wire.ParcelID]time.Time{}, silent: map[cases.NodeID]bool{}}
 }
 
 func (f *flights) start(n cases.NodeID, id wire.ParcelID) {
@@ -54,25 +60,38 @@ func (f *flights) landed(n cases.NodeID, ids []wire.ParcelID) {
 	}
 }
 
+// heard notes that something came from a peer.
+func (f *flights) heard(n cases.NodeID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.silent, n)
+}
+
 func (f *flights) lost(n cases.NodeID, id wire.ParcelID) { f.landed(n, []wire.ParcelID{id}) }
 
 func (f *flights) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.away)
+	clear(f.silent)
 }
 
-// count returns how many parcels are on their way, and forgets the old ones.
-func (f *flights) count(n cases.NodeID) int {
+// count returns how many parcels are on their way and how many may be, and
+// forgets the old ones.
+func (f *flights) count(n cases.NodeID) (away, most int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.now().Add(-flightTime)
 	for id, at := range f.away[n] {
 		if at.Before(old) {
 			delete(f.away[n], id)
+			f.silent[n] = true
 		}
 	}
-	return len(f.away[n])
+	if f.silent[n] {
+		return len(f.away[n]), silentWindow
+	}
+	return len(f.away[n]), window
 }
 
 // pumpLoop runs a pump for each peer to which something is owed, woken or by
@@ -135,8 +154,8 @@ func (r *Relay) end(n cases.NodeID) {
 // full; then a receipt wakes the pump again.
 func (r *Relay) pumpPeer(ctx context.Context, n cases.NodeID) {
 	for ctx.Err() == nil && r.Bus.Connected() {
-		away := r.flights.count(n)
-		if away >= window {
+		away, most := r.flights.count(n)
+		if away >= most {
 			return
 		}
 		if away > crowded {

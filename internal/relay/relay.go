@@ -171,6 +171,7 @@ func (r *Relay) receive(ctx context.Context, m bus.Message, done chan<- time.Tim
 	default:
 	}
 	r.publish(ctx, got.Answers)
+	r.flights.heard(got.From)
 	r.flights.landed(got.From, got.Receipted)
 	if got.Owed || len(got.Receipted) > 0 {
 		r.Wake()

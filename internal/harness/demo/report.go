@@ -162,7 +162,7 @@ func (r *run) sayTrips(ctx context.Context) error {
 	}
 	var took []time.Duration
 	for _, c := range resp.GetCases() {
-		if c.GetDeliveredAt() != nil {
+		if c.GetDeliveredAt() != nil && c.GetRound() == 1 {
 			took = append(took, c.GetDeliveredAt().AsTime().Sub(c.GetOpenedAt().AsTime()))
 		}
 	}
