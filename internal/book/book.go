@@ -57,6 +57,8 @@ type Case struct {
 	Items []fold.Item
 	State fold.State
 	IsNew bool // its first item is written in this transaction
+	// Left says that a duty needs what only the exchange sees: call LeftDuties.
+	Left bool
 
 	// Of a new case: whom it is about in the opener's ledger, and the hash of the
 	// request that opened it. Project writes them.

@@ -2,6 +2,7 @@ package book
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"yipan/internal/area"
@@ -55,6 +56,30 @@ func (b *Book) Duties(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]*Ca
 		return tx.SetOffices(ctx, offices)
 	}
 	return nil
+}
+
+// LeftDuties does, as the exchange, the duties of cases that a transaction of
+// the desk had to leave because it does not see the child leg.
+func (b *Book) LeftDuties(ctx context.Context, db *store.DB, cs []*Case) error {
+	var ids []cases.CaseID
+	for _, c := range cs {
+		if c.Left {
+			ids = append(ids, c.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return db.InExchange(ctx, nil, func(tx *store.Tx) error {
+		all, err := b.Load(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		if err := b.Duties(ctx, tx, all, nil); err != nil {
+			return err
+		}
+		return b.Project(ctx, tx, slices.Collect(maps.Values(all)), nil)
+	})
 }
 
 // IsHome reports whether this node is home of an area now.
@@ -208,8 +233,13 @@ func (b *Book) openChild(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]
 	if c == nil {
 		var leg store.Leg
 		c, leg = b.New(d.Case, p.X, d.Target)
-		if _, err := tx.InsertLegs(ctx, []store.Leg{leg}); err != nil {
+		n, err := tx.InsertLegs(ctx, []store.Leg{leg})
+		if err != nil {
 			return nil, err
+		}
+		if n == 0 { // items of it are held, but not its OPEN: no office sees it
+			p.Left = true
+			return nil, nil
 		}
 	}
 	if c.Person, err = b.openersPerson(ctx, tx, p); err != nil {

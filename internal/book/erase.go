@@ -15,69 +15,51 @@ import (
 // The ids go into the journal outside the database first, so that a restored
 // database erases them again (model rule M4).
 func (b *Book) Erase(ctx context.Context, tx *store.Tx, c *Case, ids []cases.ItemID) error {
-	gone, hashes, err := c.hashes(ctx, tx, ids)
-	if err != nil || len(gone) == 0 {
-		return err
+	return b.EraseAll(ctx, tx, map[cases.CaseID]*Case{c.ID: c}, ids)
+}
+
+// EraseAll is Erase for items of several cases.
+func (b *Book) EraseAll(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]*Case, ids []cases.ItemID) error {
+	if len(ids) == 0 {
+		return nil
 	}
-	lines := make([]keys.Entry, len(gone))
-	for i, id := range gone {
+	lines := make([]keys.Entry, len(ids))
+	for i, id := range ids {
 		lines[i] = keys.Entry{Time: b.Now(), Kind: keys.ErasedItem, ID: id[:]}
 	}
 	if err := b.journal(lines...); err != nil {
 		return err
 	}
-	c.forget(gone)
-	return tx.EraseBodies(ctx, gone, hashes)
+	return b.EraseAgain(ctx, tx, cs, ids)
 }
 
-// EraseAgain is Erase for what the journal names already; ids that are not held
-// become tombstones.
+// EraseAgain is EraseAll for what the journal names already; ids that are not
+// held become tombstones.
 func (b *Book) EraseAgain(ctx context.Context, tx *store.Tx, cs map[cases.CaseID]*Case, ids []cases.ItemID) error {
-	var all []cases.ItemID
-	var sums [][]byte
-	for _, c := range cs {
-		gone, hashes, err := c.hashes(ctx, tx, slices.DeleteFunc(slices.Clone(ids), func(id cases.ItemID) bool { return !c.Has(id) }))
+	rows, err := tx.Items(ctx, ids)
+	if err != nil {
+		return err
+	}
+	hash := make(map[cases.ItemID][]byte, len(rows))
+	for i := range rows {
+		c := cs[rows[i].Case]
+		if c == nil {
+			continue
+		}
+		it, err := c.Open(&rows[i])
 		if err != nil {
 			return err
 		}
-		c.forget(gone)
-		all, sums = append(all, gone...), append(sums, hashes...)
-	}
-	for _, id := range ids {
-		if !slices.Contains(all, id) {
-			all, sums = append(all, id), append(sums, nil)
+		if hash[it.ID] = rows[i].BodyHash; !it.Erased() {
+			hash[it.ID] = bodyHash(&it) // keeps the id provable
 		}
+		c.erased[it.ID] = true
 	}
-	return tx.EraseBodies(ctx, all, sums)
-}
-
-// hashes returns those of ids that are held and what keeps them provable
-// without their bodies.
-func (c *Case) hashes(ctx context.Context, tx *store.Tx, ids []cases.ItemID) (held []cases.ItemID, hashes [][]byte, err error) {
-	if len(ids) == 0 {
-		return nil, nil, nil
+	hashes := make([][]byte, len(ids))
+	for i, id := range ids {
+		hashes[i] = hash[id]
 	}
-	rows, err := tx.Items(ctx, ids)
-	if err != nil {
-		return nil, nil, err
-	}
-	for i := range rows {
-		it, err := c.Open(&rows[i])
-		if err != nil {
-			return nil, nil, err
-		}
-		if !it.Erased() {
-			rows[i].BodyHash = bodyHash(&it)
-		}
-		held, hashes = append(held, it.ID), append(hashes, rows[i].BodyHash)
-	}
-	return held, hashes, nil
-}
-
-func (c *Case) forget(ids []cases.ItemID) {
-	for _, id := range ids {
-		c.erased[id] = true
-	}
+	return tx.EraseBodies(ctx, ids, hashes)
 }
 
 // ErasePerson destroys a person's key and blanks the row, journal first.

@@ -197,7 +197,10 @@ func (b *Book) sides(c *Case) []store.Side {
 		out = append(out, s)
 	}
 	if n, ok := d.Home(c.Y); ok && n == b.Self || d.WasEverHome(b.Self, c.Y) {
-		out = append(out, c.Project(cases.SideReceiver, c.ReceiverOffice()))
+		// An office sees a case once: where it is both, as the opener.
+		if o := c.ReceiverOffice(); len(out) == 0 || out[0].Office != o {
+			out = append(out, c.Project(cases.SideReceiver, o))
+		}
 	}
 	return out
 }

@@ -95,10 +95,21 @@ func (d *Desk) makeAnswer(ctx context.Context, tx *store.Tx, ch *change, in Answ
 	if in.Outcome == cases.Misrouted {
 		h.Area = in.Area
 	}
-	ch.entries = []book.Entry{{Case: ch.c, Head: h, Body: cases.Body{Answer: a}}}
+	size := answerBytes
+	if a.Reason != "" {
+		size = reasonedBytes
+	}
+	ch.entries = []book.Entry{{Case: ch.c, Head: h, Body: cases.Body{Answer: a}, PadTo: size}}
 	ch.private = &private
 	return nil
 }
+
+// Sizes of the bodies of answers, without and with a reason in words: the
+// length of a stored body must not tell which outcome it is (SECURITY D4).
+const (
+	answerBytes   = 192
+	reasonedBytes = 1280
+)
 
 // disclosure returns by what right whereabouts leave: the consent or request
 // that the notice carries, or one of the person's own at this office; the zero

@@ -74,6 +74,7 @@ func (d *Desk) run(ctx context.Context, p access.Principal, v verb, chs []*chang
 	if err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.runIn(ctx, tx, p, v, chs) }); err != nil {
 		return err
 	}
+	d.leftDuties(ctx, chs)
 	d.wake()
 	var ids []cases.CaseID
 	for _, ch := range chs {
@@ -83,6 +84,20 @@ func (d *Desk) run(ctx context.Context, p access.Principal, v verb, chs []*chang
 	}
 	d.watch.changed(ids)
 	return nil
+}
+
+// leftDuties does what the changes' transaction could not see; the change itself
+// is done.
+func (d *Desk) leftDuties(ctx context.Context, chs []*change) {
+	var cs []*book.Case
+	for _, ch := range chs {
+		if ch.c != nil {
+			cs = append(cs, ch.c)
+		}
+	}
+	if err := d.Book.LeftDuties(ctx, d.DB, cs); err != nil {
+		d.Log.Error("duty of a changed case is left", "error", err)
+	}
 }
 
 func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v verb, chs []*change) error {

@@ -62,6 +62,14 @@ func TestAnswerWithConsent(t *testing.T) {
 				t.Errorf("%s sees %+v", o, v)
 			}
 		}
+		// The person's own consent at the residence serves as well.
+		id2 := b.open(b.notice(2, there))
+		b.pair(there, id2)
+		own := b.consents(there, 2, ledger.PurposeConfirm, here)
+		b.answer(there, id2, desk.AnswerInput{Outcome: cases.NotFound, Basis: desk.BasisInput{Kind: cases.BasisConsent, Consent: own.ID}})
+		if v := b.status(here, id2, cases.StatusAnswered); v.Answer == nil || v.Answer.Outcome != cases.NotFound || v.Answer.Basis.Consent != own.ID {
+			t.Errorf("by its own consent the origin sees %+v", v.Answer)
+		}
 		tr, err := b.at(there).Trace(t.Context(), clerk(there), id, "test")
 		if err != nil || len(tr.Events) != 2 || tr.Events[0].Kind != cases.Open || tr.Events[1].Kind != cases.Answer || tr.Events[0].DeliveredAt.IsZero() {
 			t.Errorf("trace %+v, %v", tr, err)

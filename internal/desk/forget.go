@@ -121,20 +121,20 @@ func (d *Desk) eraseHere(ctx context.Context, tx *store.Tx, ids []cases.CaseID) 
 	if err != nil {
 		return err
 	}
+	var all []cases.ItemID
 	for _, id := range ids {
 		c := cs[id]
 		if c == nil || d.Book.IsHome(c.X) {
 			continue
 		}
-		all := make([]cases.ItemID, 0, len(c.Items))
 		for i := range c.Items {
 			if !c.Erased(c.Items[i].ID) {
 				all = append(all, c.Items[i].ID)
 			}
 		}
-		if err := d.Book.Erase(ctx, tx, c, all); err != nil {
-			return err
-		}
+	}
+	if err := d.Book.EraseAll(ctx, tx, cs, all); err != nil {
+		return err
 	}
 	sides, err := tx.SidesOf(ctx, ids)
 	if err != nil {

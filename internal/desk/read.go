@@ -139,10 +139,10 @@ func (d *Desk) withCase(ctx context.Context, p access.Principal, v access.Verb, 
 	return err
 }
 
-// visible limits a distributor to cases that wait to be given to a township or
-// are the county's own to answer.
+// visible limits a distributor to cases that are addressed above a township and
+// wait to be given to one.
 func visible(p access.Principal, s *store.Side) bool {
-	return p.Role != access.Distributor || s.Side == cases.SideReceiver && s.Assigned == 0
+	return p.Role != access.Distributor || s.Side == cases.SideReceiver && s.Assigned == 0 && s.Office.Level() < area.Township
 }
 
 // ListCases lists cases of the caller's offices, those due first coming first.
@@ -245,6 +245,7 @@ func (d *Desk) filter(ctx context.Context, p access.Principal, r ListRequest) (s
 	f.Limit++ // one more tells whether there is a next page
 	if p.Role == access.Distributor {
 		f.Side, f.Unassigned = cases.SideReceiver, true
+		f.Offices = slices.DeleteFunc(slices.Clone(f.Offices), func(k area.Key) bool { return k.Level() >= area.Township })
 	}
 	if r.PageToken != "" {
 		var err error

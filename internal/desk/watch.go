@@ -75,6 +75,9 @@ func (d *Desk) Watch(ctx context.Context, p access.Principal, office area.Key, s
 			return nil
 		case ids := <-news:
 			if err := d.tell(ctx, p, offices, ids, send); err != nil {
+				if ctx.Err() != nil {
+					return nil // the reader left meanwhile
+				}
 				return err
 			}
 		}

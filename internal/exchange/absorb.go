@@ -46,6 +46,12 @@ func (x *Exchange) Absorb(ctx context.Context, envelope []byte) (Absorbed, error
 			if err := in.absorb(ctx, tx); err != nil {
 				return err
 			}
+			if after == nil {
+				return nil
+			}
+			if err := tx.Flush(ctx); err != nil { // a trial is about what the database says
+				return err
+			}
 			return after
 		})
 	}

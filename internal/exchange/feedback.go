@@ -193,45 +193,19 @@ func (in *inbound) revokeReturned(ctx context.Context, tx *store.Tx) error {
 		}
 	}
 	for _, id := range touched {
-		if c := in.cases[id]; c != nil {
-			if err := x.revokeDead(ctx, tx, c); err != nil {
-				return err
-			}
+		c := in.cases[id]
+		if c == nil {
+			continue
+		}
+		if err := tx.SetOffices(ctx, []area.Key{book.OfficeOf(c.X), c.ReceiverOffice()}); err != nil {
+			return err
+		}
+		if _, err := x.Book.RevokeDead(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := tx.SetOffices(ctx, nil); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func (x *Exchange) revokeDead(ctx context.Context, tx *store.Tx, c *book.Case) error {
-	var ids []cases.ItemID
-	for i := range c.Items {
-		if it := &c.Items[i]; it.Head.Kind == cases.Feedback && it.Head.Author == x.Self() && !c.Erased(it.ID) {
-			ids = append(ids, it.ID)
-		}
-	}
-	bodies, err := x.Book.Bodies(ctx, tx, c, ids)
-	if err != nil || len(bodies) == 0 {
-		return err
-	}
-	offices := []area.Key{book.OfficeOf(c.X), c.ReceiverOffice()}
-	if err := tx.SetOffices(ctx, offices); err != nil {
-		return err
-	}
-	for i := range slices.Clone(c.Items) {
-		it := c.Items[i]
-		f := bodies[it.ID].Feedback
-		if f == nil || !f.Released {
-			continue
-		}
-		live, err := x.Book.Consents(ctx, tx, []cases.ConsentID{f.Consent})
-		if err != nil {
-			return err
-		}
-		if consent, ok := live[f.Consent]; ok && !consent.WithdrawnAt.IsZero() {
-			if err := x.Book.Revoke(ctx, tx, c, &it); err != nil {
-				return err
-			}
-		}
-	}
-	return tx.SetOffices(ctx, nil)
 }

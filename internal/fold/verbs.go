@@ -54,7 +54,7 @@ func (s *State) Allows(v Verb, side cases.Side) bool {
 		return side == s.Kind.ResidenceSide() && s.Exists() && s.Status != cases.StatusWithdrawn
 	case VerbReroute:
 		return opener && (s.Status == cases.StatusAnswered || s.Status == cases.StatusRerouted &&
-			(s.Hops >= MaxHops || s.Current.Reroute == s.X || s.Current.Reroute == s.Y))
+			(s.Hops >= MaxHops || s.unfit(s.Current.Reroute)))
 	}
 	return false
 }
@@ -81,15 +81,22 @@ type Duty struct {
 	Round  uint32         // Withdraw, Reopen: the child's round of the item
 }
 
+// unfit reports whether no leg goes to an area by itself: it is one of the two
+// sides, or holds the opener's area or lies in it, which is no movement; a
+// person at the opener decides.
+func (s *State) unfit(to area.Key) bool {
+	return to == s.Y || to.Within(s.X) || s.X.Within(to)
+}
+
 // Child returns the leg that s asks for, false where it asks for none: the leg
 // folds to REROUTED, fewer than MaxHops lie behind it, and the target is
-// neither side's own area.
+// neither the receiver's area nor above, in or below the opener's.
 func (s *State) Child(self cases.CaseID) (cases.CaseID, area.Key, bool) {
 	if s.Status != cases.StatusRerouted || s.Hops >= MaxHops {
 		return cases.CaseID{}, 0, false
 	}
 	to := s.Current.Reroute
-	if to == s.X || to == s.Y {
+	if s.unfit(to) {
 		return cases.CaseID{}, 0, false
 	}
 	return cases.ChildCaseID(self, s.Current.N, to), to, true

@@ -235,7 +235,7 @@ func TestDailyStatementOfEqualSetsIsSmall(t *testing.T) {
 	hold(t, a, b.Node, both)
 	hold(t, b, a.Node, both)
 	reconcile(t, w, a, b, 2) // the gates open
-	b.Exchange.Want(a.Node) // the lower code states
+	b.Exchange.Want(a.Node)  // the lower code states
 	ps, err := b.Exchange.Statements(t.Context())
 	if err != nil || len(ps) != 1 {
 		t.Fatalf("%d statements, %v", len(ps), err)

@@ -3,96 +3,17 @@ package relay
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"yipan/internal/cases"
-	"yipan/internal/wire"
+	"yipan/internal/store"
 )
-
-// A peer has at most this many parcels on their way without a receipt: a deep
-// backlog waits in the database, where nothing is sent twice, instead of in
-// the broker.
-const window = 48
-
-// A parcel without a receipt counts as lost after this long; its items have
-// their own clocks.
-const flightTime = 20 * time.Second
-
-// A peer that lets parcels get lost without a word is silent: until it is heard
-// again it is sent no more than this, so that an outage does not fill the broker
-// with copies that it must absorb when it is back.
-const silentWindow = 2
 
 // Above this many parcels on their way the pump waits a little before the next
 // claim, so that parcels grow by themselves.
 const crowded = 3
-
-// flights are the parcels on their way, by peer.
-type flights struct {
-	now func() time.Time
-
-	mu     sync.Mutex
-	away   map[cases.NodeID]map[wire.ParcelID]time.Time
-	silent map[cases.NodeID]bool
-}
-
-func newFlights(now func() time.Time) *flights {
-	return &flights{now: now, away: map[cases.NodeID]map[wire.ParcelID]time.Time{}, silent: map[cases.NodeID]bool{}}
-}
-
-func (f *flights) start(n cases.NodeID, id wire.ParcelID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.away[n] == nil {
-		f.away[n] = map[wire.ParcelID]time.Time{}
-	}
-	f.away[n][id] = f.now()
-}
-
-func (f *flights) landed(n cases.NodeID, ids []wire.ParcelID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, id := range ids {
-		delete(f.away[n], id)
-	}
-}
-
-// heard notes that something came from a peer.
-func (f *flights) heard(n cases.NodeID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.silent, n)
-}
-
-func (f *flights) lost(n cases.NodeID, id wire.ParcelID) { f.landed(n, []wire.ParcelID{id}) }
-
-func (f *flights) clear() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	clear(f.away)
-	clear(f.silent)
-}
-
-// count returns how many parcels are on their way and how many may be, and
-// forgets the old ones.
-func (f *flights) count(n cases.NodeID) (away, most int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	old := f.now().Add(-flightTime)
-	for id, at := range f.away[n] {
-		if at.Before(old) {
-			delete(f.away[n], id)
-			f.silent[n] = true
-		}
-	}
-	if f.silent[n] {
-		return len(f.away[n]), silentWindow
-	}
-	return len(f.away[n]), window
-}
 
 // pumpLoop runs a pump for each peer to which something is owed, woken or by
 // the clock.
@@ -125,8 +46,9 @@ func (r *Relay) pumpLoop(ctx context.Context, g *errgroup.Group) error {
 		for _, n := range peers {
 			if r.begin(n) {
 				g.Go(func() error {
-					defer r.end(n)
-					r.pumpPeer(ctx, n)
+					for again := true; again; again = r.end(n) {
+						r.pumpPeer(ctx, n)
+					}
 					return nil
 				})
 			}
@@ -134,20 +56,26 @@ func (r *Relay) pumpLoop(ctx context.Context, g *errgroup.Group) error {
 	}
 }
 
+// begin reports whether a pump may begin. One that is under way is told to look
+// once more, for it may have looked before what woke the loop was committed.
 func (r *Relay) begin(n cases.NodeID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.pump[n] {
-		return false
-	}
-	r.pump[n] = true
-	return true
+	_, running := r.pump[n]
+	r.pump[n] = running
+	return !running
 }
 
-func (r *Relay) end(n cases.NodeID) {
+// end reports whether the pump must look once more.
+func (r *Relay) end(n cases.NodeID) (again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.pump[n] {
+		r.pump[n] = false
+		return true
+	}
 	delete(r.pump, n)
+	return false
 }
 
 // pumpPeer sends what is due for a peer until nothing is, or its window is
@@ -156,11 +84,20 @@ func (r *Relay) pumpPeer(ctx context.Context, n cases.NodeID) {
 	for ctx.Err() == nil && r.Bus.Connected() {
 		away, most := r.flights.count(n)
 		if away >= most {
+			if most > 0 && r.recount(ctx, n) {
+				continue
+			}
 			return
 		}
 		if away > crowded {
 			if !pause(ctx, time.Duration(min(away, 8))*time.Millisecond) {
 				return
+			}
+		}
+		if most == oneTry {
+			// What was refused is due by its own clocks, which may be late.
+			if _, err := r.Exchange.Resend(ctx, n, false); err != nil {
+				return // the pump's next look says why
 			}
 		}
 		parcels, _, err := r.Exchange.Pack(ctx, n)
@@ -175,11 +112,35 @@ func (r *Relay) pumpPeer(ctx context.Context, n cases.NodeID) {
 		}
 		for i := range parcels {
 			if parcels[i].Items > 0 {
-				r.flights.start(n, parcels[i].ID)
+				r.flights.start(n, parcels[i].ID, parcels[i].Items)
 			}
 		}
 		r.publish(ctx, slices.Clone(parcels))
 	}
+}
+
+// recount asks the database whether parcels have landed whose receipts another
+// replica took in.
+func (r *Relay) recount(ctx context.Context, n cases.NodeID) bool {
+	if !r.flights.doubtful(n) {
+		return false
+	}
+	var loads []store.PeerLoad
+	begun := time.Now()
+	err := r.DB.InExchange(ctx, nil, func(tx *store.Tx) (err error) {
+		loads, err = tx.PeerLoads(ctx, false)
+		return err
+	})
+	if err != nil {
+		return false // the pump's next look says why
+	}
+	open := int64(0)
+	for _, l := range loads {
+		if l.Peer == n {
+			open = l.PendingReady
+		}
+	}
+	return r.flights.recount(n, open, time.Since(begun))
 }
 
 func pause(ctx context.Context, d time.Duration) bool {

@@ -49,10 +49,13 @@ type Config struct {
 type Relay struct {
 	Config
 	wake    chan struct{}
+	reached chan struct{} // the broker was reached (again)
 	flights *flights
+	sent    sync.WaitGroup // publishes whose answer is awaited
+	note    time.Duration  // how often the processed time is written down
 
 	mu   sync.Mutex
-	pump map[cases.NodeID]bool // pumps under way
+	pump map[cases.NodeID]bool // pumps under way; true: to look once more
 }
 
 // New returns a relay; Run starts it.
@@ -66,20 +69,28 @@ func New(c Config) *Relay {
 	if c.Daily == 0 {
 		c.Daily = 24 * time.Hour
 	}
-	return &Relay{Config: c, wake: make(chan struct{}, 1), pump: map[cases.NodeID]bool{}, flights: newFlights(c.Now)}
+	return &Relay{
+		Config: c, wake: make(chan struct{}, 1), reached: make(chan struct{}, 1),
+		pump: map[cases.NodeID]bool{}, flights: newFlights(c.Now), note: 10 * time.Second,
+	}
 }
 
 // Wake tells the pump that something is owed. It never blocks.
-func (r *Relay) Wake() {
+func (r *Relay) Wake() { tell(r.wake) }
+
+// tell leaves word; one word is enough.
+func tell(c chan<- struct{}) {
 	select {
-	case r.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// Run carries parcels until ctx ends.
+// Run carries parcels until ctx ends. Nothing of it goes on when it has
+// returned. It is called once.
 func (r *Relay) Run(ctx context.Context) error {
-	r.Bus.OnConnect(r.connected)
+	defer r.sent.Wait()
+	r.Bus.OnConnect(func() { tell(r.reached) })
 	g, ctx := errgroup.WithContext(ctx)
 	in := make(chan bus.Message)
 	g.Go(func() error {
@@ -102,6 +113,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return r.remember(ctx, done) })
 	g.Go(func() error { return r.pumpLoop(ctx, g) })
+	g.Go(func() error { return r.reachLoop(ctx) })
 	g.Go(func() error { return r.stateLoop(ctx) })
 	return g.Wait()
 }
@@ -125,7 +137,7 @@ func (r *Relay) lastProcessed(ctx context.Context) (time.Time, error) {
 // remember writes the processed time down now and then; what comes again
 // because it was not written is absorbed again without effect.
 func (r *Relay) remember(ctx context.Context, done <-chan time.Time) error {
-	tick := time.NewTicker(10 * time.Second)
+	tick := time.NewTicker(r.note)
 	defer tick.Stop()
 	var last, written time.Time
 	for {
@@ -146,6 +158,10 @@ func (r *Relay) remember(ctx context.Context, done <-chan time.Time) error {
 	}
 }
 
+// longestNak is how late a parcel may come that waited for the database or the
+// directory: a try costs little, and nobody tells the broker when they are back.
+const longestNak = 15 * time.Second
+
 // receive absorbs one message and acks it, then publishes the answer.
 func (r *Relay) receive(ctx context.Context, m bus.Message, done chan<- time.Time) {
 	got, err := r.Exchange.Absorb(ctx, m.Data)
@@ -157,7 +173,7 @@ func (r *Relay) receive(ctx context.Context, m bus.Message, done chan<- time.Tim
 		if f != nil && f.Reason == "DIRECTORY_BEHIND" && r.OnBehind != nil {
 			r.OnBehind()
 		}
-		delay := min(time.Second<<min(m.Redelivered, 6), time.Minute)
+		delay := min(time.Second<<min(m.Redelivered, 6), longestNak)
 		r.Log.Warn("parcel not absorbed; it will come again", "error", err, "redelivered", m.Redelivered)
 		_ = m.Nak(delay)
 		return
@@ -187,39 +203,58 @@ var testHookAbsorbed func()
 func (r *Relay) publish(ctx context.Context, ps []exchange.Parcel) {
 	for _, p := range ps {
 		f := r.Bus.Publish(ctx, int64(p.To), int64(r.Self), p.Bytes)
-		go func() {
-			if err := f.Wait(ctx); err != nil && ctx.Err() == nil {
+		r.sent.Go(func() {
+			switch err := f.Wait(ctx); {
+			case ctx.Err() != nil:
+			case err != nil:
 				r.Log.Warn("parcel not published; what it holds is sent again", "peer", p.To.String(), "error", err)
-				r.flights.lost(p.To, p.ID)
+				r.flights.refused(p.To, p.ID)
+			case p.Items > 0 && r.flights.taken(p.To):
+				r.Wake()
 			}
-		}()
+		})
 	}
 }
 
-// connected runs when the broker was reached (again): what is unsettled is due
-// at once, and every peer is owed a statement round, jittered.
-func (r *Relay) connected() {
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
+// reachLoop does what is due when the broker was reached (again): what is
+// unsettled is sent at once, and every peer is owed a statement round. A
+// database that is away just then is waited for.
+func (r *Relay) reachLoop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.reached:
+		}
 		r.flights.clear()
-		if _, err := r.Exchange.Resend(ctx, 0, false); err != nil {
+		r.Wake()
+		for wait := time.Second; ; wait = min(2*wait, longestNak) {
+			_, err := r.Exchange.Resend(ctx, 0, false)
+			if err == nil {
+				err = r.wantAll(ctx)
+			}
+			if err == nil || ctx.Err() != nil {
+				break
+			}
 			r.Log.Warn("unsettled items not made due", "error", err)
+			if !pause(ctx, wait) {
+				break
+			}
 		}
 		r.Wake()
-		r.wantAll(ctx)
-	}()
+	}
 }
 
-func (r *Relay) wantAll(ctx context.Context) {
+// wantAll asks for a statement round with every peer, jittered.
+func (r *Relay) wantAll(ctx context.Context) error {
 	peers, err := r.Exchange.Peers(ctx)
 	if err != nil {
-		r.Log.Warn("peers not read", "error", err)
-		return
+		return err
 	}
 	for _, p := range peers {
 		r.Exchange.WantIn(p, time.Duration(rand.Int64N(int64(2*time.Second)))) //nolint:gosec // jitter
 	}
+	return nil
 }
 
 // stateLoop begins the statement rounds that are wanted: after connecting,
@@ -228,7 +263,8 @@ func (r *Relay) stateLoop(ctx context.Context) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	next := r.Now().Add(r.Daily/2 + time.Duration(rand.Int64N(int64(r.Daily/2)+1))) //nolint:gosec // jitter
-	epoch := r.Now()
+	looked := r.Now()
+	all := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -237,13 +273,18 @@ func (r *Relay) stateLoop(ctx context.Context) error {
 		}
 		now := r.Now()
 		if now.After(next) {
-			next = now.Add(r.Daily)
-			r.wantAll(ctx)
+			next, all = now.Add(r.Daily), true
 		}
-		if now.Sub(epoch) > 10*time.Second {
-			epoch = now
-			if changed, err := r.Exchange.Refresh(ctx); err == nil && changed {
-				r.wantAll(ctx)
+		if now.Sub(looked) > 10*time.Second {
+			looked = now
+			changed, err := r.Exchange.Refresh(ctx)
+			all = all || err == nil && changed
+		}
+		if all {
+			if err := r.wantAll(ctx); err == nil {
+				all = false
+			} else if ctx.Err() == nil {
+				r.Log.Warn("peers not read", "error", err)
 			}
 		}
 		if !r.Bus.Connected() {

@@ -174,6 +174,10 @@ func (tx *Tx) flush(ctx context.Context) error {
 	return tx.SendBatch(ctx, b).Close()
 }
 
+// Flush sends the writes that wait for the commit, so that an error of theirs
+// shows in a transaction that will be rolled back.
+func (tx *Tx) Flush(ctx context.Context) error { return tx.flush(ctx) }
+
 // Query flushes and queries.
 func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if err := tx.flush(ctx); err != nil {

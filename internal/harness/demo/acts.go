@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -25,10 +26,18 @@ func (a *acts) add(id string, n int) {
 	a.of[id] += n
 }
 
-func (a *acts) any() bool {
+func (a *acts) any() bool { return len(a.all()) > 0 }
+
+func (a *acts) all() map[string]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.of) > 0
+	return maps.Clone(a.of)
+}
+
+func (a *acts) count(id string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.of[id]
 }
 
 // hands is how many calls are under way at once where acts are done one by one.

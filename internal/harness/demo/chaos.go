@@ -180,6 +180,7 @@ func (r *run) putBack(ctx context.Context, p *place) error {
 		return err
 	}
 	struck := time.Now()
+	r.restored = true
 	if err := p.Start(ctx); err != nil {
 		return err
 	}

@@ -57,6 +57,8 @@ type run struct {
 	began  time.Time
 	people []*file
 	acts   acts
+	// restored: a node was put back to its backup.
+	restored bool
 
 	origin, residence, third *place
 	result                   Result

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"yipan/internal/area"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
@@ -53,14 +54,15 @@ func (r *run) recordOffers(ctx context.Context) error {
 
 // handled is a case as the clerk of its township sees it.
 type handled struct {
-	account string
-	ref     *casesv1.CaseRef
+	township area.Key
+	account  string
+	ref      *casesv1.CaseRef
 }
 
 // handled lists what the clerks of the residence have answered.
 func (r *run) handled(ctx context.Context) (map[string]handled, error) {
 	at := map[string]handled{}
-	for _, account := range r.residence.clerks {
+	for township, account := range r.residence.clerks {
 		cs, err := listed(ctx, r.residence.cases(account), &casesv1.ListCasesRequest{
 			Kind: casesv1.Kind_KIND_OUTFLOW, States: []casesv1.State{casesv1.State_STATE_ANSWERED}, Side: casesv1.Side_SIDE_RECEIVER, Purpose: "演示：三查",
 		})
@@ -68,7 +70,7 @@ func (r *run) handled(ctx context.Context) (map[string]handled, error) {
 			return nil, err
 		}
 		for _, c := range cs {
-			at[c.GetCaseId()] = handled{account, refOf(c)}
+			at[c.GetCaseId()] = handled{township, account, refOf(c)}
 		}
 	}
 	return at, nil
@@ -126,7 +128,7 @@ func (r *run) offerArrived(ctx context.Context) error {
 }
 
 // roundLead is how long before its end the nodes are told when the round ends.
-const roundLead = time.Second
+const roundLead = 700 * time.Millisecond
 
 // feedbackTime bounds the wait for a round's feedback.
 const feedbackTime = 20 * time.Second

@@ -213,6 +213,9 @@ func (r *run) goOn(ctx context.Context) error {
 	if err := r.answerOpen(ctx, r.third, r.reroutedAnswer()); err != nil {
 		return err
 	}
+	if err := r.openOthers(ctx); err != nil {
+		return err
+	}
 	if err := r.settle(ctx); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type finding struct {
 	of          *file
 	answer      roster.Answer
 	duplicateOf string
+	reason      string   // of CANNOT and PARTLY
 	township    area.Key // where a county's distributor gives it
 }
 
@@ -237,7 +238,7 @@ func (d *desk) done(c *casesv1.Case, w *finding, turned bool) error {
 func (w *finding) message() *casesv1.Answer {
 	a := &w.answer
 	m := &casesv1.Answer{
-		Outcome: casesv1.Outcome(a.Outcome), DuplicateOf: w.duplicateOf, Attempts: a.Attempts, Channels: a.Channels,
+		Outcome: casesv1.Outcome(a.Outcome), DuplicateOf: w.duplicateOf, Reason: w.reason, Attempts: a.Attempts, Channels: a.Channels,
 		ConflictFields: a.ConflictFields, Check: a.Check, TrueReason: a.TrueReason,
 	}
 	if a.Area != 0 {

@@ -72,7 +72,7 @@ func (n *Node) layOut(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("town: open the configuration of %s: %w", n.Folder, err)
 	}
-	_, err = f.WriteString("\n[policy]\nfiles = [\"../policy.toml\"]\n\n[jobs]\ninterval = \"500ms\"\n")
+	_, err = f.WriteString("\n[policy]\nfiles = [\"../policy.toml\"]\n\n[jobs]\ninterval = \"200ms\"\n")
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
