@@ -265,7 +265,7 @@ func TestDistribute(t *testing.T) {
 			_, err := b.at(residence).Distribute(t.Context(), tt.p, r)
 			refused(t, err, tt.kind, tt.reason, tt.field)
 		}
-		away := fault.Kind(fault.KindInvalid)
+		away := fault.KindInvalid
 		got, err := b.at(residence).Distribute(t.Context(), county, desk.DistributeRequest{RequestID: b.request(), Refs: refs, Township: yonder})
 		if b.local {
 			for _, r := range got {

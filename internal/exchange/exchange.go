@@ -126,6 +126,20 @@ func (x *Exchange) Refresh(ctx context.Context) (bool, error) {
 	return changed, nil
 }
 
+// sameLife makes sure that epoch is that of the database in which tx runs: a
+// process can outlive its database, and a restored one may hold a gate that was
+// open then. Where it is not, it is Unavailable, and right at the next try.
+func (x *Exchange) sameLife(ctx context.Context, tx *store.Tx, epoch string) error {
+	now, err := tx.Epoch(ctx)
+	if err != nil || now == epoch {
+		return err
+	}
+	x.mu.Lock()
+	x.epoch = now
+	x.mu.Unlock()
+	return fault.Unavailable("DATABASE_LIFE", "the database was started anew")
+}
+
 type metrics struct {
 	sent, received, refused *prometheus.CounterVec
 	sentBytes               prometheus.Counter

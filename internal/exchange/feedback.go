@@ -36,6 +36,9 @@ func (x *Exchange) SendDrafts(ctx context.Context, offices []area.Key) (n int, e
 			if err != nil || len(drafts) == 0 {
 				return err
 			}
+			if err := x.sameLife(ctx, tx, epoch); err != nil {
+				return err
+			}
 			sent, err = x.sendDrafts(ctx, tx, drafts, offices, epoch)
 			return err
 		})

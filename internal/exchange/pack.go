@@ -43,6 +43,11 @@ func (x *Exchange) Pack(ctx context.Context, peer cases.NodeID) (parcels []Parce
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
+		if slices.ContainsFunc(claimed, func(c store.Claimed) bool { return c.Kind == cases.Feedback }) {
+			if err := x.sameLife(ctx, tx, epoch); err != nil {
+				return err
+			}
+		}
 		more = len(claimed) == wire.MaxItems
 		batches, err = x.fillParcels(ctx, tx, &p, claimed)
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 
 	"yipan/internal/exchange"
@@ -66,18 +67,22 @@ const machineSteps = 260
 // TestMachine runs random faults and checks I1 to I6 on real tables.
 // YIPAN_MACHINE_SEEDS runs more of them, from YIPAN_MACHINE_FROM.
 func TestMachine(t *testing.T) {
-	from, n := envInt("YIPAN_MACHINE_FROM", 1), envInt("YIPAN_MACHINE_SEEDS", 12)
+	from, n := envInt("YIPAN_MACHINE_FROM", 1), envInt("YIPAN_MACHINE_SEEDS", 8)
+	var mu sync.Mutex
 	var sum machineStats
+	t.Cleanup(func() { t.Logf("%+v", sum) })
 	for seed := from; seed < from+n; seed++ {
 		t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) {
+			t.Parallel()
 			m := newMachine(t, uint64(seed), sound)
 			for _, b := range m.run(machineSteps) {
 				t.Error(b)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			sum.add(m.stats)
 		})
 	}
-	t.Logf("%+v", sum)
 }
 
 // TestBrokenRules plants faults that the invariants must catch.
@@ -85,6 +90,7 @@ func TestMachine(t *testing.T) {
 func TestBrokenRules(t *testing.T) {
 	for _, p := range []plant{puback, nostatement, noreturn, noreceiptset} {
 		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
 			n := envInt("YIPAN_MACHINE_PLANTED", 12)
 			for seed := 1; seed <= n; seed++ {
 				var bad []string

@@ -93,6 +93,7 @@ func TestRestores(t *testing.T) {
 		for moment, name := range moments {
 			for _, busy := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/busy=%v", who, name, busy), func(t *testing.T) {
+					t.Parallel()
 					w := watch(t, origin, residence)
 					a, b := w.Sites[0], w.Sites[1]
 					y := towns(t, residence, 1)[0]
@@ -305,6 +306,31 @@ func TestFeedbackWaitsForARound(t *testing.T) {
 	}
 }
 
+// A process that outlives its database does not take the gate of an earlier
+// life for its own.
+func TestFeedbackWaitsWhenTheProcessOutlivesItsDatabase(t *testing.T) {
+	o := offer(t)
+	o.endRound()
+	o.mend()
+	drafted := o.backup(o.b)
+	o.mend() // the gate of this process's life
+	if n := o.send(); n != 1 {
+		t.Fatalf("%d drafts left", n)
+	}
+	owed := storetest.Copy(t, func() string { o.b.DB.Close(); o.raw[o.b.Node].Close(); return o.url[o.b.Node] }())
+	for name, url := range map[string]string{"draft": drafted.url, "owed": owed} {
+		o.b.DB = storetest.Open(t, storetest.Copy(t, url))
+		o.b.Exchange.DB = o.b.DB
+		for range 3 {
+			n, err := o.b.Exchange.SendDrafts(t.Context(), o.b.Desk.Offices())
+			ps, _, perr := o.b.Exchange.Pack(t.Context(), o.a.Node)
+			if n != 0 || feedbackIn(t, o.a, ps) != 0 {
+				t.Errorf("%s: FEEDBACK left another life of the database: %d drafts, %v, %v", name, n, err, perr)
+			}
+		}
+	}
+}
+
 // What a person took back stays so, whatever backup the residence is put back
 // to (SECURITY row 32).
 func TestWithdrawnConsentAfterRestore(t *testing.T) {
@@ -314,6 +340,7 @@ func TestWithdrawnConsentAfterRestore(t *testing.T) {
 		arrived bool
 	}{{"before the draft", 0, false}, {"draft", 1, false}, {"owed", 2, false}, {"draft, sent since", 1, true}, {"owed, sent since", 2, true}, {"sent", 3, true}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			o := offer(t)
 			var kept [4]backup
 			kept[0] = o.backup(o.b)

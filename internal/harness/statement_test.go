@@ -185,6 +185,7 @@ func TestStatementsAgainstNaiveDifference(t *testing.T) {
 		{3000, 1, 1, 2, 2}, {0, 700, 0, 1, 1}, {0, 0, 700, 1, 1}, {0, 800, 900, 1, 1}, {0, 800, 900, 30, 3},
 	} {
 		t.Run(fmt.Sprintf("%d-%d-%d-%d-%d", c.both, c.onlyA, c.onlyB, c.days, c.pairs), func(t *testing.T) {
+			t.Parallel()
 			w := world(t, origin, residence)
 			a, b := w.Sites[0], w.Sites[1]
 			both := openings(t, a, xa, towns(t, residence, c.pairs), c.both, c.days)

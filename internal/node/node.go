@@ -137,7 +137,7 @@ func (n *Node) Start(ctx context.Context) (err error) {
 		return err
 	}
 
-	door, err := n.assemble(db, files, policies, journal)
+	door, err := n.assemble(ctx, db, files, policies, journal)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (n *Node) connectBus(ctx context.Context) error {
 
 // assemble puts the rooms of the exchange together and starts what works in the
 // background; it returns the desk, for the doors.
-func (n *Node) assemble(db *store.DB, files *keys.Files, policies *policy.Set, journal *keys.Journal) (*desk.Desk, error) {
+func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, policies *policy.Set, journal *keys.Journal) (*desk.Desk, error) {
 	c, reg, self := &n.opts.Config, n.opts.Registerer, n.opts.Config.ID()
 	dir := n.dir.current
 	bk := book.New(self, files, journal, dir, n.now)

@@ -52,6 +52,7 @@ type lane struct {
 type flight struct {
 	at    time.Time
 	items int
+	try   bool // the one parcel after refusals
 }
 
 func newFlights(now func() time.Time) *flights {
@@ -69,15 +70,18 @@ func (f *flights) lane(n cases.NodeID) *lane {
 func (f *flights) start(n cases.NodeID, id wire.ParcelID, items int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lane(n).away[id] = flight{f.now(), items}
+	l := f.lane(n)
+	l.away[id] = flight{f.now(), items, l.refusals > 0}
 }
 
 // landed notes receipts of a peer for parcels.
 func (f *flights) landed(n cases.NodeID, ids []wire.ParcelID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	l := f.lane(n)
 	for _, id := range ids {
-		delete(f.lane(n).away, id)
+		l.relieve(id)
+		delete(l.away, id)
 	}
 }
 
@@ -102,15 +106,20 @@ func (f *flights) refused(n cases.NodeID, id wire.ParcelID) {
 	l.refusals++
 }
 
-// taken notes that the broker took a parcel, and reports whether it had refused
-// the ones before.
-func (f *flights) taken(n cases.NodeID) bool {
+// taken notes that the broker took a parcel, and reports whether that ends a
+// time of refusals: one that was on its way with refused ones does not.
+func (f *flights) taken(n cases.NodeID, id wire.ParcelID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l := f.lane(n)
-	again := l.refusals > 0
+	return f.lane(n).relieve(id)
+}
+
+func (l *lane) relieve(id wire.ParcelID) bool {
+	if !l.away[id].try || l.refusals == 0 {
+		return false
+	}
 	l.refusals, l.until = 0, time.Time{}
-	return again
+	return true
 }
 
 // clear forgets everything: another broker may know nothing of it.

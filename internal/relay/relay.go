@@ -209,7 +209,7 @@ func (r *Relay) publish(ctx context.Context, ps []exchange.Parcel) {
 			case err != nil:
 				r.Log.Warn("parcel not published; what it holds is sent again", "peer", p.To.String(), "error", err)
 				r.flights.refused(p.To, p.ID)
-			case p.Items > 0 && r.flights.taken(p.To):
+			case r.flights.taken(p.To, p.ID):
 				r.Wake()
 			}
 		})

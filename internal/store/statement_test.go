@@ -117,7 +117,7 @@ var users = map[string]string{
 	"logAccess": "ax", "countLog": "a", "claimRequest": "a", "readRequest": "a", "finishRequest": "a", "addRequests": "a", "requestsOf": "a",
 	"touchPeer": "x", "heardFrom": "x", "agreed": "x", "addMended": "x", "selectPeer": "x", "selectPeers": "ax", "setRoundTrip": "x",
 	"addRecord": "x", "selectRecords": "x", "addQuarantine": "x", "getNote": "x", "putNote": "x", "beginOutage": "x", "endOutage": "x",
-	"Epoch": "x", "SizeBytes": "x", "SetOffices": "ax",
+	"selectEpoch": "x", "SizeBytes": "x", "SetOffices": "ax",
 }
 
 // EXPLAIN checks privileges as the execution does.

@@ -127,12 +127,20 @@ func (db *DB) SizeBytes(ctx context.Context) (n int64, err error) {
 	return n, translate("measure database", err)
 }
 
+const selectEpoch = `SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || oid FROM pg_database WHERE datname = current_database()`
+
 // Epoch names the database's present life: it changes when the server starts,
 // and when the database is replaced by a restored one (PROTOCOL rule 26).
 func (db *DB) Epoch(ctx context.Context) (string, error) {
 	var s string
-	err := db.exchange.QueryRow(ctx, `SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || oid FROM pg_database WHERE datname = current_database()`).Scan(&s)
+	err := db.exchange.QueryRow(ctx, selectEpoch).Scan(&s)
 	return s, translate("read epoch", err)
+}
+
+// Epoch is that of the database in which the transaction runs.
+func (tx *Tx) Epoch(ctx context.Context) (s string, err error) {
+	err = tx.QueryRow(ctx, selectEpoch).Scan(&s)
+	return s, err
 }
 
 // Tx is a transaction under one role. It is not safe for concurrent use.

@@ -205,6 +205,11 @@ func (r *run) putBack(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
+	if c, err := r.compare(ctx); err != nil {
+		return err
+	} else if !c.Holds() {
+		r.log.Warn("restored node not mended in time", "missing", c.Missing, "doubled", c.Doubled, "different", c.Different)
+	}
 	r.log.Info("restored node mended", "node", p.Folder, "items", now, "ms", time.Since(struck).Milliseconds())
 	r.say("对帐后补回到 %d 件，用时 %.1f 秒；再发一次名册", "statements brought it back to %d items in %.1f s; the roster is sent once more", now, time.Since(struck).Seconds())
 	return r.openAll(ctx, true)

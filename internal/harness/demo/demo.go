@@ -30,7 +30,8 @@ type Config struct {
 	People     int // who left; 0: the 3,994 of 篇一
 }
 
-// ErrNotConserved: cases are missing, doubled or different at their two ends.
+// ErrNotConserved says that cases are missing, doubled or different at their
+// two ends.
 var ErrNotConserved = fault.Internal("NOT_CONSERVED", "demo: cases are not conserved").Zh("案件不守恒：有丢失、重复或两端不一致")
 
 // Result is what a run found.

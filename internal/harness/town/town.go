@@ -84,7 +84,7 @@ func New(ctx context.Context, c Config) (*Town, error) {
 
 // layFolder makes the folder, passable for the user whom PostgreSQL runs as.
 func layFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // passable, not readable
 		return fmt.Errorf("town: make %s: %w", dir, err)
 	}
 	left, err := os.ReadDir(dir)
@@ -95,7 +95,7 @@ func layFolder(dir string) error {
 		return fault.Conflict("FOLDER_NOT_EMPTY", "town: %s is not empty", dir).Zh("目录 %s 不是空的；请另给一个空目录", dir)
 	}
 	if os.Geteuid() == 0 {
-		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // passable, not readable
+		if err := os.Chmod(dir, 0o711); err != nil {
 			return fmt.Errorf("town: make %s passable: %w", dir, err)
 		}
 	}
@@ -177,10 +177,12 @@ func (t *Town) StartHub(ctx context.Context) error {
 	return err
 }
 
-// CrashHub kills the hub's process and deletes its disk; it returns the
-// process's id.
+// KillHub kills the hub's process (SIGKILL), leaves its disk and returns its id.
+func (t *Town) KillHub() (pid int, err error) { return t.hub.crash() }
+
+// CrashHub is KillHub with the disk deleted.
 func (t *Town) CrashHub() (pid int, err error) {
-	if pid, err = t.hub.crash(); err != nil {
+	if pid, err = t.KillHub(); err != nil {
 		return 0, err
 	}
 	if err := os.RemoveAll(filepath.Join(t.config.Dir, "hub")); err != nil {

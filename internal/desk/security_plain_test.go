@@ -1,0 +1,205 @@
+package desk_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"yipan/internal/cases"
+	"yipan/internal/desk"
+	"yipan/internal/ledger"
+)
+
+// links says for each table how its rows belong to people at the office there:
+// a query of (person, row). Tables that belong to nobody are empty strings.
+var links = map[string]string{
+	"person":      `SELECT t.id AS who, t.* FROM person t WHERE office = $1`,
+	"consent":     `SELECT t.person AS who, t.* FROM consent t WHERE office = $1`,
+	"case_side":   `SELECT t.person AS who, t.* FROM case_side t WHERE office = $1 AND person IS NOT NULL`,
+	"offer":       `SELECT s.person AS who, t.* FROM offer t JOIN case_side s ON s.case_id = t.case_id AND s.office = t.office WHERE t.office = $1 AND s.person IS NOT NULL`,
+	"leg":         `SELECT s.person AS who, t.* FROM leg t JOIN case_side s USING (case_id) WHERE s.office = $1 AND s.person IS NOT NULL`,
+	"item":        `SELECT s.person AS who, t.* FROM item t JOIN case_side s USING (case_id) WHERE s.office = $1 AND s.person IS NOT NULL`,
+	"share":       `SELECT s.person AS who, t.* FROM share t JOIN item i ON i.id = t.item JOIN case_side s USING (case_id) WHERE s.office = $1 AND s.person IS NOT NULL`,
+	"cover":       `SELECT s.person AS who, t.* FROM cover t JOIN item i ON i.id = t.item JOIN case_side s USING (case_id) WHERE s.office = $1 AND s.person IS NOT NULL`,
+	"side_round":  `SELECT s.person AS who, t.* FROM side_round t JOIN case_side s USING (case_id, office) WHERE t.office = $1 AND s.person IS NOT NULL`,
+	"access_log":  `SELECT w AS who, t.* FROM access_log t, unnest(subjects) w WHERE office = $1`,
+	"certificate": `SELECT t.person AS who, t.* FROM certificate t WHERE office = $1`,
+	// Joined by nothing but its order, which is that of the people here.
+	"request": `SELECT p.person AS who, t.* FROM (SELECT *, row_number() OVER (ORDER BY at, request_id) AS n FROM request WHERE method = 'offer') t
+	            JOIN (SELECT person, row_number() OVER (ORDER BY min(id)) AS n FROM (SELECT id, subjects[1] AS person FROM access_log WHERE purpose = 'offer') l GROUP BY person) p USING (n) WHERE t.office = $1`,
+	"tombstone": `SELECT s.person AS who, t.* FROM tombstone t JOIN item i ON i.id = t.item JOIN case_side s USING (case_id) WHERE s.office = $1 AND s.person IS NOT NULL`,
+	"digest":    "", "digest_dropped": "", "account": "", "token": "", "peer": "", "directory_record": "", "quarantine": "", "outage": "", "note": "",
+	"goose_db_version": "",
+}
+
+// separates looks for a column in which the two groups do not overlap: by
+// value, by length or by stored size.
+func (b *bureau) separates(groups [2][]cases.PersonID) (found []string) {
+	b.Helper()
+	raw := b.raw(there)
+	defer raw.Close()
+	for _, r := range raw.Rows(b.TB, `SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1`) {
+		table := r[0].(string)
+		sql, ok := links[table]
+		if !ok {
+			b.Errorf("table %s is new: say in links how it belongs to people", table)
+			continue
+		}
+		if sql == "" {
+			continue
+		}
+		for _, c := range raw.Rows(b.TB, `SELECT column_name::text, data_type::text FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1`, table) {
+			name, kind := c[0].(string), c[1].(string)
+			forms := []string{"pg_column_size(%s)"}
+			switch kind {
+			case "bytea":
+				forms = append(forms, "length(%s)")
+			case "uuid", "ARRAY":
+			case "text":
+				forms = append(forms, "length(%s)", "hashtextextended(%s, 0)")
+			case "boolean":
+				forms = append(forms, "%s::int")
+			case "timestamp with time zone":
+				forms = append(forms, "CASE WHEN isfinite(%[1]s) THEN (extract(epoch FROM %[1]s) * 1000000)::bigint ELSE -2 END")
+			case "date":
+				forms = append(forms, "%s - date '2000-01-01'")
+			default:
+				forms = append(forms, "%s")
+			}
+			for _, f := range forms {
+				form := fmt.Sprintf(f, name)
+				var values [2][]int64
+				for _, row := range raw.Rows(b.TB, fmt.Sprintf(`SELECT who, coalesce((%s)::bigint, -1) FROM (%s) q`, form, sql), int64(there)) {
+					for g := range groups {
+						if slices.Contains(groups[g], row[0].([16]byte)) {
+							values[g] = append(values[g], row[1].(int64))
+						}
+					}
+				}
+				if apart(values) {
+					found = append(found, table+": "+form)
+				}
+			}
+		}
+		// Whether a person has a row at all, and how many.
+		counts := [2]map[int64]bool{{}, {}}
+		for g := range groups {
+			for _, who := range groups[g] {
+				n := raw.Rows(b.TB, fmt.Sprintf(`SELECT count(*) FROM (%s) q WHERE who = $2`, sql), int64(there), [16]byte(who))
+				counts[g][n[0][0].(int64)] = true
+			}
+		}
+		if diff := cmp.Diff(counts[0], counts[1]); diff != "" {
+			found = append(found, table+": number of rows")
+		}
+	}
+	return found
+}
+
+// apart reports whether a value tells the groups apart: one group has a value
+// often that the other never has, or a threshold divides them.
+func apart(v [2][]int64) bool {
+	if len(v[0]) == 0 || len(v[1]) == 0 {
+		return len(v[0]) != len(v[1])
+	}
+	if slices.Max(v[0]) < slices.Min(v[1]) || slices.Max(v[1]) < slices.Min(v[0]) {
+		return true
+	}
+	for g := range v {
+		often := map[int64]int{}
+		for _, x := range v[g] {
+			often[x]++
+		}
+		for x, n := range often {
+			if n > 1 && !slices.Contains(v[1-g], x) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TestSecurity11PlainColumnsCannotSeparateDeclinedFromDone: row 11. Nothing that
+// the database shows in clear, and no size, tells who declined: during the
+// round, and after its feedback left.
+func TestSecurity11PlainColumnsCannotSeparateDeclinedFromDone(t *testing.T) {
+	b := newBureau(t, false)
+	const each = 12
+	var groups [2][]cases.PersonID
+	for i := range 2 * each {
+		id := b.open(b.notice(i, there))
+		b.answer(there, id, desk.AnswerInput{Outcome: cases.Residing, Basis: desk.BasisInput{Kind: cases.BasisRequest}})
+		who := b.pair(there, id)
+		c := b.consents(there, i, ledger.PurposeFeedback, here) // everybody gave one
+		r := offer(b.request(), b.ref(there, id), ledger.OfferDeclined)
+		g := (i + i/2) % 2 // ABBA: no order separates them
+		if g == 1 {
+			r.Result, r.Consent = ledger.OfferDone, c.ID
+			r.Findings = map[string]string{"pregnancy": "none", "iud": "in_place", "reproductive_health": strings.Repeat("x", 80)}
+		}
+		if _, err := b.at(there).RecordOffer(t.Context(), clerk(there), r); err != nil {
+			t.Fatal(err)
+		}
+		groups[g] = append(groups[g], who)
+	}
+	if found := b.separates(groups); len(found) > 0 {
+		t.Errorf("during the round, declined and done are told apart by %v", found)
+	}
+	// Locks leave traces in rows as well.
+	raw := b.raw(there)
+	if n := fmt.Sprint(raw.Rows(t, `SELECT count(DISTINCT (xmax = '0'::xid)) FROM consent`)[0]...); n != "1" {
+		t.Error("row locks tell which consents were cited")
+	}
+	raw.Close()
+	b.endRound()
+	if n := len(b.bodies(here, cases.Feedback)); n != 2*each {
+		t.Fatalf("%d feedbacks arrived", n)
+	}
+	if found := b.separates(groups); len(found) > 0 {
+		t.Errorf("after the round, declined and done are told apart by %v", found)
+	}
+
+	// Answers: a refusal, a residence that was confirmed, and one that was not.
+	b = newBureau(t, false)
+	groups = [2][]cases.PersonID{}
+	for i := range 2 * each {
+		id := b.open(b.notice(i, there))
+		who := b.pair(there, id)
+		in := desk.AnswerInput{Outcome: cases.NoDisclosure, TrueReason: "declined"}
+		g := (i + i/2) % 2
+		if g == 1 {
+			in = desk.AnswerInput{Outcome: cases.Residing, Check: "document", Basis: desk.BasisInput{Kind: cases.BasisRequest}}
+		}
+		b.answer(there, id, in)
+		groups[g] = append(groups[g], who)
+	}
+	if found := b.separates(groups); len(found) > 0 {
+		t.Errorf("refusal and confirmation are told apart by %v", found)
+	}
+}
+
+// TestSecurity11SeparatesFindsLeaks shows that the search above finds what it
+// looks for.
+func TestSecurity11SeparatesFindsLeaks(t *testing.T) {
+	b := newBureau(t, false)
+	var groups [2][]cases.PersonID
+	for i := range 8 {
+		id, _ := b.disclosed(i, ledger.OfferDeclined, false)
+		raw := b.raw(there)
+		who := raw.Rows(t, `SELECT person FROM case_side WHERE case_id = $1`, [16]byte(id))[0][0].([16]byte)
+		if g := (i + i/2) % 2; g == 1 {
+			raw.Exec(t, `UPDATE offer SET sealed = sealed || '\x00'::bytea WHERE case_id = $1`, [16]byte(id))
+			groups[1] = append(groups[1], who)
+		} else {
+			groups[0] = append(groups[0], who)
+		}
+		raw.Close()
+	}
+	found := b.separates(groups)
+	if !slices.Contains(found, "offer: length(sealed)") || !slices.Contains(found, "offer: pg_column_size(sealed)") {
+		t.Errorf("a planted leak is not found: %v", found)
+	}
+}
