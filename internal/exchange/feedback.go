@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"slices"
+	"time"
 
 	"yipan/internal/area"
 	"yipan/internal/book"
@@ -28,14 +29,18 @@ func (x *Exchange) SendDrafts(ctx context.Context, offices []area.Key) (n int, e
 	if err != nil {
 		return 0, err
 	}
+	var due time.Time
+	var after cases.CaseID
 	for {
-		sent := 0
+		// Drafts that must wait, for a peer or a disclosure, hold no others up.
+		sent, last, more := 0, store.Offer{Due: due, Case: after}, false
 		err := x.DB.InExchange(ctx, offices, func(tx *store.Tx) error {
-			sent = 0
-			drafts, err := tx.OfferDrafts(ctx, draftsAtOnce)
+			sent, more = 0, false
+			drafts, err := tx.OfferDrafts(ctx, due, after, draftsAtOnce)
 			if err != nil || len(drafts) == 0 {
 				return err
 			}
+			last, more = drafts[len(drafts)-1], len(drafts) == draftsAtOnce
 			if err := x.sameLife(ctx, tx, epoch); err != nil {
 				return err
 			}
@@ -43,9 +48,10 @@ func (x *Exchange) SendDrafts(ctx context.Context, offices []area.Key) (n int, e
 			return err
 		})
 		n += sent
-		if err != nil || sent == 0 {
+		if err != nil || !more {
 			return n, err
 		}
+		due, after = last.Due, last.Case
 	}
 }
 
@@ -143,6 +149,20 @@ func (x *Exchange) feedbackBody(ctx context.Context, tx *store.Tx, c *book.Case,
 	if d.Person.IsZero() || d.Sealed == nil {
 		return none, nil
 	}
+	// All of the person's consents are kept, whatever the offer says: a lock on
+	// one alone would tell in the table who released something.
+	rows, err := tx.ConsentsOf(ctx, d.Person)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]cases.ConsentID, 0, len(rows))
+	for _, r := range rows {
+		all = append(all, r.ID)
+	}
+	live, err := x.Book.Consents(ctx, tx, all)
+	if err != nil {
+		return nil, err
+	}
 	wrapped, err := tx.PersonKeys(ctx, []cases.PersonID{d.Person})
 	if err != nil || wrapped[d.Person] == nil {
 		return none, err
@@ -154,10 +174,6 @@ func (x *Exchange) feedbackBody(ctx context.Context, tx *store.Tx, c *book.Case,
 	o, err := book.OpenOffer(key, d)
 	if err != nil || o.Result != ledger.OfferDone || o.Consent.IsZero() {
 		return none, err
-	}
-	live, err := x.Book.Consents(ctx, tx, []cases.ConsentID{o.Consent})
-	if err != nil {
-		return nil, err
 	}
 	consent, ok := live[o.Consent]
 	origin := c.X

@@ -170,6 +170,18 @@ func (x *Exchange) load(ctx context.Context, tx *store.Tx, ids []cases.ItemID) (
 	if err != nil {
 		return nil, nil, err
 	}
+	// The body of a FEEDBACK leaves only if no withdrawal erases it before this
+	// attempt commits.
+	for i := range rows {
+		if rows[i].Kind != cases.Feedback {
+			continue
+		}
+		fresh, err := tx.ShareItems(ctx, []cases.ItemID{rows[i].ID})
+		if err != nil {
+			return nil, nil, err
+		}
+		rows[i] = fresh[0]
+	}
 	var legs []cases.CaseID
 	for i := range rows {
 		if rows[i].Kind != cases.Receipt {

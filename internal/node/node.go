@@ -218,7 +218,16 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 		Version: n.opts.Version, Name: c.Node.Name, Wake: rl.Wake,
 		Rounds: rounds(db, ex, rl.Wake), SendAgain: ex.Resend, RoundTrip: ex.RoundTrip, BrokerConnected: n.bus.Connected,
 	})
-	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log, Interval: c.Jobs.Interval})
+	// What the journal says was erased or withdrawn holds before anything moves,
+	// also in a database put back to an older backup (SECURITY D10).
+	replayed, err := d.ReplayJournal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if replayed > 0 {
+		n.log.Info("journal replayed", "changes", replayed)
+	}
+	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log, Registerer: reg, Interval: c.Jobs.Interval})
 	n.background("relay", rl.Run)
 	n.background("jobs", jb.Run)
 	return d, nil

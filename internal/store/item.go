@@ -163,14 +163,28 @@ func (tx *Tx) Items(ctx context.Context, ids []cases.ItemID) ([]StoredItem, erro
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (StoredItem, error) {
-		var it StoredItem
-		var c *[16]byte
-		var kind, ver int16
-		err := r.Scan((*[16]byte)(&it.ID), &c, &kind, (*int64)(&it.Author), &ver, &it.RecordedAt, &it.Head, &it.Body, &it.BodyHash)
-		it.Case, it.Kind, it.MinVersion = or16[cases.CaseID](c), cases.ItemKind(kind), uint32(ver)
-		return it, err
-	})
+	return pgx.CollectRows(rows, scanItem)
+}
+
+func scanItem(r pgx.CollectableRow) (StoredItem, error) {
+	var it StoredItem
+	var c *[16]byte
+	var kind, ver int16
+	err := r.Scan((*[16]byte)(&it.ID), &c, &kind, (*int64)(&it.Author), &ver, &it.RecordedAt, &it.Head, &it.Body, &it.BodyHash)
+	it.Case, it.Kind, it.MinVersion = or16[cases.CaseID](c), cases.ItemKind(kind), uint32(ver)
+	return it, err
+}
+
+const shareItems = selectItems + ` FOR SHARE`
+
+// ShareItems is Items with the rows kept as they are until the transaction
+// ends: a body that is being erased is waited for, and comes back erased.
+func (tx *Tx) ShareItems(ctx context.Context, ids []cases.ItemID) ([]StoredItem, error) {
+	rows, err := tx.Query(ctx, shareItems, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanItem)
 }
 
 // CaseItem is an item of a case with its verdict: all that the fold needs.

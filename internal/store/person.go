@@ -229,11 +229,12 @@ func (tx *Tx) DraftOffers(ctx context.Context, sides []Side, round uint32, insta
 }
 
 const offerDrafts = `SELECT case_id, office, round, person, sealed, due FROM offer
-WHERE due IS NOT NULL AND item IS NULL ORDER BY due, case_id LIMIT $1 FOR UPDATE SKIP LOCKED`
+WHERE due IS NOT NULL AND item IS NULL AND (due, case_id) > ($1, $2) ORDER BY due, case_id LIMIT $3 FOR UPDATE SKIP LOCKED`
 
-// OfferDrafts locks drafts that wait to be sent, of the transaction's offices.
-func (tx *Tx) OfferDrafts(ctx context.Context, limit int) ([]Offer, error) {
-	rows, err := tx.Query(ctx, offerDrafts, limit)
+// OfferDrafts locks drafts that wait to be sent, of the transaction's offices,
+// in order of due time and case, those after the given place.
+func (tx *Tx) OfferDrafts(ctx context.Context, due time.Time, after cases.CaseID, limit int) ([]Offer, error) {
+	rows, err := tx.Query(ctx, offerDrafts, due, [16]byte(after), limit)
 	if err != nil {
 		return nil, err
 	}

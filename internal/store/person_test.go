@@ -156,7 +156,7 @@ func TestOffers(t *testing.T) {
 	drafts := func(want ...store.Offer) {
 		t.Helper()
 		exchange(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-			got, err := tx.OfferDrafts(ctx, 10)
+			got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
 			index := map[cases.CaseID]store.Offer{}
 			for _, o := range got {
 				index[o.Case] = o
@@ -175,7 +175,7 @@ func TestOffers(t *testing.T) {
 	first.Due = noon
 	drafts(first, second)
 	exchange(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.OfferDrafts(ctx, 10)
+		got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
 		if err != nil {
 			return err
 		}
@@ -183,14 +183,14 @@ func TestOffers(t *testing.T) {
 		return tx.SentOffer(ctx, got[0], itemID(1))
 	})
 	exchange(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.OfferDrafts(ctx, 10)
+		got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
 		if len(got) != 1 {
 			t.Errorf("%d drafts after one was sent", len(got))
 		}
 		return err
 	})
 	exchange(t, db, []area.Key{west}, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.OfferDrafts(ctx, 10)
+		got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
 		if len(got) != 0 {
 			t.Errorf("%d drafts of another office", len(got))
 		}

@@ -102,7 +102,7 @@ func text(info *types.Info, e ast.Expr) (string, bool) {
 // c that of counts. A statement that is missing here fails the test.
 var users = map[string]string{
 	"insertLegs": "ax", "insertNewLegs": "x", "lockLegs": "ax", "readLegs": "ax", "eraseLegs": "ax", "countCases": "x", "legsAfter": "x", "legsWithin": "x",
-	"insertItems": "ax", "haveItems": "ax", "selectItems": "ax", "caseItems": "ax", "casesOfItems": "ax", "eraseBodies": "ax", "addTombstones": "ax", "tombstones": "x", "fillBody": "x", "missingBodies": "x",
+	"insertItems": "ax", "haveItems": "ax", "selectItems": "ax", "shareItems": "x", "caseItems": "ax", "casesOfItems": "ax", "eraseBodies": "ax", "addTombstones": "ax", "tombstones": "x", "fillBody": "x", "missingBodies": "x",
 	"insertCovers": "x", "coversOf": "ax",
 	"insertShares": "ax", "mergeShares": "x", "claim": "x", "unclaim": "x", "settle": "x", "unsettle": "x", "forgetShares": "x",
 	"pendingPeers": "x", "retryNow": "x", "peerLoads": "x", "pendingLoads": "x", "leastPending": "x", "undeliveredByReceiver": "c", "rejectedBy": "ax", "feedbackPending": "x", "sharersOf": "x",
@@ -111,7 +111,7 @@ var users = map[string]string{
 	"insertSides": "ax", "putSides": "ax", "sidesOf": "ax", "touchSides": "a", "moveSide": "ax", "markErased": "ax", "dueErasures": "x",
 	"listSides": "a", "insertRounds": "ax", "casesOfPerson": "a",
 	"upsertPersons": "ax", "personsByDoc": "ax", "personKey": "ax", "personKeys": "ax", "erasePerson": "a",
-	"insertConsent": "a", "updateConsent": "a", "shareConsents": "ax", "lockConsents": "a", "consentsOfPerson": "a",
+	"insertConsent": "a", "updateConsent": "a", "shareConsents": "ax", "lockConsents": "a", "consentsOfPerson": "ax",
 	"putOffer": "a", "draftOffers": "ax", "offerDrafts": "ax", "sentOffer": "ax", "addCertificates": "a", "certificateCounts": "c", "roundFacts": "c",
 	"principalOf": "a", "putAccount": "a", "disableAccount": "a", "listAccounts": "a", "addToken": "a",
 	"logAccess": "ax", "countLog": "a", "claimRequest": "a", "readRequest": "a", "finishRequest": "a", "addRequests": "a", "requestsOf": "a",
