@@ -121,24 +121,39 @@ func TestBrokerAbsentRestartedEmptied(t *testing.T) {
 }
 
 // A full stream is a warning, no loss, and no storm: what is refused waits, and
-// goes when messages have aged out.
+// goes soon after there is room again.
 func TestStreamFull(t *testing.T) {
 	n := newTown(t, nil)
-	n.limits = bus.Limits{MaxBytes: 200 << 10, MaxAge: 3 * time.Second}
+	n.limits = bus.Limits{MaxBytes: 200 << 10}
 	n.startHub()
 	n.a.speed, n.b.speed = 10, 10 // pauses after refusals end sooner
-	for range 4 {
+	for range 3 {
 		n.open(500) // each parcel of them is half a stream
 	}
-	n.a.start()
-	eventually(t, "a refusal", func() bool { return n.a.metric(published, bus.ReasonStreamFull) > 0 })
-	if n.a.log.count("parcel not published") == 0 || n.a.log.count(bus.ReasonStreamFull)+n.a.log.count("maximum bytes") == 0 {
+	n.startBoth()
+	full := func() float64 { return n.a.metric(published, bus.ReasonStreamFull) }
+	eventually(t, "refusals", func() bool { return full() >= 4 })
+	if n.a.log.count("parcel not published") == 0 || n.a.log.count("maximum bytes") == 0 {
 		t.Error("no warning names the full stream")
 	}
-	n.b.start()
-	n.settled()
-	if got := n.a.metric(published, bus.ReasonStreamFull); got > 120 {
+	if got := n.a.unsettled(); got < 500 {
+		t.Errorf("only %d unsettled behind a full stream", got)
+	}
+	if got := full(); got > 40 {
 		t.Errorf("%v publishes into a full stream", got)
+	}
+	operator, err := bus.Connect(t.Context(), bus.Config{InProcess: n.hub, Limits: bus.Limits{MaxBytes: 64 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operator.Close()
+	if err := operator.ApplyStreams(t.Context(), []string{"33", "52"}); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	n.settled()
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("%s until what was refused was settled", took)
 	}
 }
 
