@@ -82,7 +82,7 @@ func explain(t *testing.T, url string, statistics bool) {
 		{"personsByDoc", store.App, `8, ARRAY[decode(md5('doc7'), 'hex'), decode(md5('doc27'), 'hex')]`, "person_doc"},
 		{"personKeys", store.Exchange, `ARRAY[md5('person7')::uuid, md5('person27')::uuid]`, "person_pkey"},
 		{"consentsOfPerson", store.App, `md5('person7')::uuid`, "consent_person"},
-		{"offerDrafts", store.Exchange, `50`, "offer_draft"},
+		{"offerDrafts", store.Exchange, `'-infinity', '00000000-0000-0000-0000-000000000000', 50`, "offer_draft"},
 		{"readRequest", store.App, `'clerk1', '1'`, "request_pkey"},
 		{"roundFacts", store.Counts, `'{8}', 0, '2026-02-01', '2026-02-02'`, "case_side_due side_round_due"},
 		{"dueErasures", store.Exchange, `'2026-02-01', 50`, "case_side_erase"},

@@ -193,24 +193,49 @@ func (r *run) putBack(ctx context.Context, p *place) error {
 		return fmt.Errorf("%w: the backup of %s holds %d items, the node held %d", errMissed, p.Folder, then, before)
 	}
 	r.say("故障三：户籍地节点退回到备份（%d 件变为 %d 件）", "fault 3: the origin's node is put back to its backup (%d items become %d)", before, then)
-	for _, q := range r.places() {
-		if _, err := q.exchange().StartStatement(ctx, &nodev1.StartStatementRequest{}); err != nil {
-			return fmt.Errorf("demo: start a statement at %s: %w", q.Folder, err)
-		}
-	}
-	if err := r.held(ctx, patience); err != nil {
+	if err := r.mend(ctx); err != nil {
 		return err
 	}
 	now, err := items(ctx, p)
 	if err != nil {
 		return err
 	}
-	if c, err := r.compare(ctx); err != nil {
-		return err
-	} else if !c.Holds() {
-		r.log.Warn("restored node not mended in time", "missing", c.Missing, "doubled", c.Doubled, "different", c.Different)
-	}
 	r.log.Info("restored node mended", "node", p.Folder, "items", now, "ms", time.Since(struck).Milliseconds())
 	r.say("对帐后补回到 %d 件，用时 %.1f 秒；再发一次名册", "statements brought it back to %d items in %.1f s; the roster is sent once more", now, time.Since(struck).Seconds())
 	return r.openAll(ctx, true)
+}
+
+// askAgain is how long the nodes are left to themselves before an operator asks
+// for statements once more (`yipan statement`): rounds that keep finding
+// differences, as they do while much is on its way, lie further and further
+// apart.
+const askAgain = 8 * time.Second
+
+// mend waits until every node has what it should, and leaves it to the check at
+// the end to say what has not come.
+func (r *run) mend(ctx context.Context) error {
+	for end := time.Now().Add(patience); ; {
+		if err := r.stateAll(ctx); err != nil {
+			return err
+		}
+		if err := r.held(ctx, askAgain); err != nil {
+			return err
+		}
+		if c, err := r.compare(ctx); err != nil || c.Holds() {
+			return err
+		} else if time.Now().After(end) {
+			r.log.Warn("not mended in time", "missing", c.Missing, "doubled", c.Doubled, "different", c.Different)
+			return nil
+		}
+	}
+}
+
+// stateAll starts statement rounds between all nodes.
+func (r *run) stateAll(ctx context.Context) error {
+	for _, p := range r.places() {
+		if _, err := p.exchange().StartStatement(ctx, &nodev1.StartStatementRequest{}); err != nil {
+			return fmt.Errorf("demo: start a statement at %s: %w", p.Folder, err)
+		}
+	}
+	return nil
 }

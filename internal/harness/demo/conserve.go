@@ -220,7 +220,9 @@ func (r *run) check(ctx context.Context) error {
 	r.ids("丢失", "missing", c.Missing)
 	r.ids("重复", "doubled", c.Doubled)
 	r.ids("不一致", "different", c.Different)
-	r.ids("恢复后依职责重做、未生效", "redone by duty after the restore, without effect:", c.Redone)
+	if n := len(c.Redone); n > 0 {
+		r.say("另有 %d 件改派，恢复后的节点依职责又做了一次，未生效（编号见日志）", "%d reroutes besides were done again by duty after the restore, without effect (ids in the log)", n)
+	}
 	return nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"yipan/internal/civil"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
-	nodev1 "yipan/internal/gen/yipan/node/v1"
 )
 
 // released are the findings that a person lets return to the origin.
@@ -152,10 +151,8 @@ func (r *run) endRound(ctx context.Context) error {
 	}
 	r.say("新政策已生效，本轮于 %s 结束", "a new policy is in force: the round ends at %s", ends.In(civil.Shanghai).Format(time.TimeOnly))
 	// FEEDBACK leaves after a statement round: nobody waits for its hour here.
-	for _, p := range r.places() {
-		if _, err := p.exchange().StartStatement(ctx, &nodev1.StartStatementRequest{}); err != nil {
-			return fmt.Errorf("demo: start a statement at %s: %w", p.Folder, err)
-		}
+	if err := r.stateAll(ctx); err != nil {
+		return err
 	}
 	if err := r.awaitFeedback(ctx); err != nil {
 		return err
