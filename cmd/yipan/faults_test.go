@@ -242,7 +242,7 @@ func TestOriginKilledBetweenCommitAndPublish(t *testing.T) {
 	}
 	s.fatal(s.origin.Start(t.Context()))
 	s.conserved()
-	for range 3 {
+	for range 2 {
 		req := s.request(100)
 		s.open(req)
 		_, err = s.origin.Crash()

@@ -101,7 +101,7 @@ func (x *Exchange) Statements(ctx context.Context) ([]Parcel, error) {
 	x.mu.Unlock()
 	slices.Sort(due)
 	var out []Parcel
-	for _, n := range due {
+	for i, n := range due {
 		if _, ok := x.dir().SealTo(n); !ok {
 			continue
 		}
@@ -110,7 +110,9 @@ func (x *Exchange) Statements(ctx context.Context) ([]Parcel, error) {
 			s, err = x.begin(ctx, tx, n)
 			return err
 		}); err != nil {
-			x.want(n)
+			for _, later := range due[i:] {
+				x.want(later)
+			}
 			return out, err
 		}
 		p, err := x.seal(&wire.Parcel{Statement: s}, n)

@@ -61,7 +61,7 @@ type station struct {
 	log   lines
 	speed time.Duration // of the relay's clock; 0: 1
 	poll  time.Duration
-	ctx   context.Context // of the relay's run
+	dying <-chan struct{} // closed when the relay is told to end
 	end   func()
 }
 
@@ -185,7 +185,7 @@ func (s *station) run(x *exchange.Exchange) {
 	})
 	s.relay.note = 200 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
-	s.ctx = ctx
+	s.dying = ctx.Done()
 	done := make(chan error, 1)
 	go func() { done <- s.relay.Run(ctx) }()
 	s.end = sync.OnceFunc(func() {

@@ -197,7 +197,7 @@ func (r *Relay) receive(ctx context.Context, m bus.Message, done chan<- time.Tim
 	}
 }
 
-// testHookAbsorbed runs between commit and ack, where a test kills the process.
+// testHookAbsorbed runs between commit and ack, where a test ends the relay.
 var testHookAbsorbed func()
 
 func (r *Relay) publish(ctx context.Context, ps []exchange.Parcel) {

@@ -171,7 +171,7 @@ func (tx *Tx) PendingPeers(ctx context.Context) ([]cases.NodeID, error) {
 	})
 }
 
-const retryNow = `UPDATE share SET next_try = now() WHERE NOT settled AND ($1::bigint = 0 OR peer = $1) AND next_try > now() AND kind <> 8`
+const retryNow = `UPDATE share SET next_try = now() WHERE NOT settled AND ($1::bigint = 0 OR peer = $1) AND next_try > now()`
 
 // RetryNow makes everything owed to peer (0: to all) due at once.
 func (tx *Tx) RetryNow(ctx context.Context, peer cases.NodeID) (int64, error) {

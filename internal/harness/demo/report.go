@@ -11,6 +11,7 @@ import (
 	nodev1 "yipan/internal/gen/yipan/node/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
 	"yipan/internal/harness/roster"
+	"yipan/internal/policy"
 	"yipan/internal/rates"
 )
 
@@ -38,9 +39,13 @@ func (p *place) measure(ctx context.Context, account string, req *ratesv1.GetRat
 	return sum, nil
 }
 
+// month is the period of the report: that in which the run began, also where
+// it ends after midnight.
+func (r *run) month() string { return policy.SpanMonth.Holding(r.today).String() }
+
 // own asks for a rate of the origin township.
 func (r *run) own(ctx context.Context, m ratesv1.Measure) (rates.Ratio, error) {
-	return r.origin.measure(ctx, r.clerk(), &ratesv1.GetRatesRequest{Area: r.spec.Origin.String(), Measures: []ratesv1.Measure{m}})
+	return r.origin.measure(ctx, r.clerk(), &ratesv1.GetRatesRequest{Period: r.month(), Area: r.spec.Origin.String(), Measures: []ratesv1.Measure{m}})
 }
 
 // report prints the report.
@@ -94,7 +99,7 @@ func (r *run) sayRates(ctx context.Context) error {
 	} {
 		var received rates.Ratio
 		for _, p := range []*place{r.residence, r.third} {
-			got, err := p.measure(ctx, p.operator, &ratesv1.GetRatesRequest{Area: p.Area.String(), Kind: outflow, Measures: []ratesv1.Measure{m.measure}})
+			got, err := p.measure(ctx, p.operator, &ratesv1.GetRatesRequest{Period: r.month(), Area: p.Area.String(), Kind: outflow, Measures: []ratesv1.Measure{m.measure}})
 			if err != nil {
 				return err
 			}
@@ -105,7 +110,7 @@ func (r *run) sayRates(ctx context.Context) error {
 			r.say("%s %s：%s", "%s %s: %s", area.FullName(p.Area), r.t(m.zh, m.en), got)
 		}
 		sent, err := r.origin.measure(ctx, r.clerk(), &ratesv1.GetRatesRequest{
-			Area: r.spec.Origin.String(), Kind: outflow, Side: casesv1.Side_SIDE_OPENER, Measures: []ratesv1.Measure{m.measure},
+			Period: r.month(), Area: r.spec.Origin.String(), Kind: outflow, Side: casesv1.Side_SIDE_OPENER, Measures: []ratesv1.Measure{m.measure},
 		})
 		if err != nil {
 			return err
@@ -124,7 +129,7 @@ func (r *run) sayRates(ctx context.Context) error {
 
 func (r *run) sayTownships(ctx context.Context) error {
 	resp, err := r.residence.rates(r.residence.operator).GetRates(ctx, &ratesv1.GetRatesRequest{
-		Area: r.residence.Area.String(), ByTownship: true, Kind: casesv1.Kind_KIND_OUTFLOW,
+		Period: r.month(), Area: r.residence.Area.String(), ByTownship: true, Kind: casesv1.Kind_KIND_OUTFLOW,
 		Measures: []ratesv1.Measure{ratesv1.Measure_MEASURE_FEEDBACK_ON_TIME},
 	})
 	if err != nil {
