@@ -23,6 +23,9 @@ func (c *DemoCommand) AfterApply(e *cli.Env) error {
 	if c.People != 0 && (c.People < 100 || c.People > 20_000) {
 		return misuse(e, "--people 应为 100 到 20000", "--people is 100 to 20,000")
 	}
+	if c.Chaos && c.People != 0 && c.People < 1000 {
+		return misuse(e, "--chaos 至少要 1000 人：人少时往来太快，故障打不到途中的件", "--chaos needs 1,000 people at least: with fewer nothing is on its way for long enough")
+	}
 	return nil
 }
 

@@ -39,7 +39,7 @@ func begin(t *testing.T, args ...string) (*exec.Cmd, map[string]any) {
 	t.Cleanup(func() {
 		late.Stop()
 		cmd.Process.Kill()
-		cmd.Wait() //nolint:errcheck // it may have been waited for
+		cmd.Wait()
 	})
 	var line map[string]any
 	if err := json.NewDecoder(stdout).Decode(&line); err != nil {

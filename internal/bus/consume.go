@@ -165,7 +165,7 @@ func (c *Conn) keepPulling(ctx context.Context, kind string, find func(context.C
 			}
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end of ctx is no error
 		}
 		select {
 		case <-c.closing:

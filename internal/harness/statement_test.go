@@ -92,11 +92,11 @@ func reconcile(t testing.TB, w *World, a, b *Site, most int) traffic {
 		return n
 	}
 	for last := int64(-1); ; c.rounds++ {
-		if now := mended(); now == last {
+		now := mended()
+		if now == last {
 			return c
-		} else {
-			last = now
 		}
+		last = now
 		if c.rounds > most {
 			t.Fatalf("%d rounds do not make the sets equal", most)
 		}

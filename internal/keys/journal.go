@@ -212,10 +212,10 @@ func (j *Journal) Replay(fn func(Entry) error) (entries int, err error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(j.f, 0, size), entryLimit)
 	for {
 		b, err := r.ReadSlice('\n')
-		if err == io.EOF && len(b) == 0 {
+		if errors.Is(err, io.EOF) && len(b) == 0 {
 			return entries, nil
 		}
-		if err != nil && err != bufio.ErrBufferFull && err != io.EOF {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
 			return entries, journalIO("read", err)
 		}
 		e, ok := parseEntry(bytes.TrimSuffix(b, []byte("\n")))

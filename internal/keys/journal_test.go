@@ -65,7 +65,7 @@ func TestJournal(t *testing.T) {
 		}
 	}
 	stop := errors.New("stop")
-	if n, err := j.Replay(func(Entry) error { return stop }); err != stop || n != 0 {
+	if n, err := j.Replay(func(Entry) error { return stop }); !errors.Is(err, stop) || n != 0 {
 		t.Errorf("stopped: %d, %v", n, err)
 	}
 	b, err := os.ReadFile(path)

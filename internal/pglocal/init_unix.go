@@ -119,7 +119,7 @@ func runInitdb(ctx context.Context, data string, b Binaries, who owner) error {
 		select {
 		case err = <-ended:
 		case <-ctx.Done():
-			cmd.Process.Kill()
+			_ = cmd.Process.Kill() // it may have ended
 			<-ended
 			err = ctx.Err()
 		}

@@ -168,11 +168,11 @@ func (s *Server) launch(ctx context.Context, data string, args []string) (string
 			release()
 		}
 		if !errors.Is(err, errEnded) {
-			cmd.Process.Signal(syscall.SIGQUIT)
+			_ = cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
 			select {
 			case <-ended:
 			case <-time.After(10 * time.Second):
-				cmd.Process.Kill()
+				_ = cmd.Process.Kill() // it may have ended
 				<-ended
 			}
 			return "", ours("start postgres", err)

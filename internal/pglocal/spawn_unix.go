@@ -47,8 +47,8 @@ func watchdog(pid int) (release func(), err error) {
 	return func() {
 		// Ended before the pipe closes: else it would signal a process number
 		// that may be somebody else's by now.
-		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()         // how it ended does not matter
 		w.Close()
 	}, nil
 }

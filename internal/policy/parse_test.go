@@ -124,7 +124,7 @@ func TestProblems(t *testing.T) {
 		{"unknown top key", []string{"[monthly]", "limit = 3 # here\n[monthly]"}, "limit = 3", "limit", "不认识"},
 		{"unknown key in a table", []string{"[limits.inflow]", "answer_day = 3\n[limits.inflow]"}, "answer_day = 3", "limits.outflow.answer_day", "不认识"},
 		{"unknown kind", []string{"[targets]", "[limits.birthh]\nanswer_days = 1\n[targets]"}, "[limits.birthh]", "limits.birthh", "不认识"},
-		{"unknown key in a round", []string{"name = \"2026年第二轮\"", "name = \"2026年第二轮\"\nnmae = \"x\""}, "nmae", "round[1].nmae", "不认识"},
+		{"unknown key in a round", []string{"name = \"2026年第二轮\"", "name = \"2026年第二轮\"\nnom = \"x\""}, "nom", "round[1].nom", "不认识"},
 		{"unknown rate", []string{"offer = 95", "refusals = 5\noffer = 95"}, "refusals", "targets.refusals", "不认识"},
 		{"missing key", []string{"misrouted_grace_days = 7 ", "# "}, "", "misrouted_grace_days", "缺少"},
 		{"missing table", []string{"[office_hours]", "[office_hourz]"}, "", "office_hours", "缺少"},

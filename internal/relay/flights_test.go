@@ -54,7 +54,7 @@ func TestFlightsRefusedByTheBroker(t *testing.T) {
 			wantCount(t, f, 0, 0)
 			time.Sleep(pause - 1)
 			wantCount(t, f, 0, 0)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			wantCount(t, f, 0, oneTry)
 			f.start(n, parcel(i), 1)
 			f.refused(n, parcel(i))

@@ -161,7 +161,8 @@ func (k *DataKey) encrypt(purpose string, aad AAD, plain []byte) []byte {
 	box := make([]byte, boxHead, BoxOverhead+len(plain))
 	box[0], box[1] = boxVersion, byte(k.cipher)
 	copy(box[2:], k.id[:])
-	return k.k().aead.Seal(box, nil, plain, aad.append(buf[:0], purpose, box[:boxHead]))
+	return k.k().aead.Seal(box, nil, plain, //nolint:gosec // the AEAD makes its nonce itself
+		aad.append(buf[:0], purpose, box[:boxHead]))
 }
 
 func (k *DataKey) decrypt(purpose string, aad AAD, box []byte) ([]byte, error) {

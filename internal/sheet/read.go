@@ -238,8 +238,8 @@ func (p *parser) columns(cells []string, line int) error {
 
 func columnOf(header string) (column, bool) {
 	h := strings.ToLower(strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ' || r == '\t' || r == '\n' || r == '\r' || r == '\u3000' || r == '\u00A0' || r == '\uFEFF' || r == '*':
+		switch r {
+		case ' ', '\t', '\n', '\r', '\u3000', '\u00A0', '\uFEFF', '*':
 			return -1
 		}
 		return narrow(r)

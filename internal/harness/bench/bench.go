@@ -74,7 +74,7 @@ func Run(ctx context.Context, c Config) (f Figures, err error) {
 			return f, fmt.Errorf("bench: make a folder: %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Dir)) }()
-		if err := os.Chmod(c.Dir, 0o711); err != nil { //nolint:gosec // passable for PostgreSQL's user
+		if err := os.Chmod(c.Dir, 0o711); err != nil {
 			return f, fmt.Errorf("bench: make the folder passable: %w", err)
 		}
 	}
