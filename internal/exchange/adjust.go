@@ -89,7 +89,7 @@ func (x *Exchange) adjust(ctx context.Context, tx *store.Tx, peer cases.NodeID, 
 		if err := tx.AddMended(ctx, peer, mended); err != nil {
 			return nil, err
 		}
-		x.want(peer) // again until equal
+		x.wantAgain(peer) // again until equal
 	}
 	return lists(wire.StateReply, reply), nil
 }

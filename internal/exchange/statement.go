@@ -47,6 +47,18 @@ func (x *Exchange) want(n cases.NodeID) {
 	x.roundOf(n).wanted = true
 }
 
+// wantAgain is want after something was mended: while rounds find what was
+// lost they follow each other at the first pause.
+func (x *Exchange) wantAgain(n cases.NodeID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := x.roundOf(n)
+	r.wanted, r.pause = true, firstPause
+	if soon := x.Now().Add(firstPause); r.notTill.After(soon) {
+		r.notTill = soon
+	}
+}
+
 // Want asks for statement rounds with a peer now, however short ago the last
 // one was.
 func (x *Exchange) Want(n cases.NodeID) {
