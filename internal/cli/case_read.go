@@ -285,6 +285,9 @@ func (e *Env) showCase(c *casesv1.Case) error {
 	add("答复时间", "answered", when(c.GetAnsweredAt()))
 	add("上一案件", "parent", c.GetParentCaseId())
 	add("对象", "subject", c.GetSubject())
+	if c.GetSide() == casesv1.Side_SIDE_RECEIVER && c.GetState() == casesv1.State_STATE_OPEN && !c.GetMayConfirm() {
+		add("注意", "note", e.T("本人未同意被核实：在住、查无、迁往、无法联系都将改为“本人未授权共享”发出", "no consent to be confirmed: RESIDING, NOT_FOUND, MOVED_ON and UNREACHABLE leave as NO_DISCLOSURE"))
+	}
 	if f := c.GetFields(); f != nil {
 		add("姓名", "name", f.GetName())
 		add("证件", "document", f.GetDocument())

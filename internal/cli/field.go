@@ -20,6 +20,7 @@ type FieldFlags struct {
 	Confirm     string `placeholder:"ID" help:"允许对方确认去向的同意书编号|Consent under which whereabouts may be confirmed"`
 	Request     string `help:"协查：请对方办理的事项|Assistance: what is asked"`
 	Certificate string `help:"验证：证明编号|Certificate check: its number"`
+	Confirmed   string `name:"document-confirmed" placeholder:"理由" help:"证件号码校验位不符但确认无误的理由（留存）|Why a number whose check digit fails is right all the same (recorded)"`
 }
 
 func (f *FieldFlags) message(e *Env) (*casesv1.Fields, error) {
@@ -31,6 +32,7 @@ func (f *FieldFlags) message(e *Env) (*casesv1.Fields, error) {
 		Name: f.Name, Document: f.Document, Sex: f.Sex, BirthDate: f.Birth,
 		Contact: f.Contact, ContactSafe: f.ContactSafe, EventDate: f.EventDate,
 		Basis: b, ConfirmConsentId: f.Confirm, Request: f.Request, Certificate: f.Certificate,
+		DocumentConfirmed: f.Confirmed,
 	}, nil
 }
 

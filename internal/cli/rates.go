@@ -14,7 +14,7 @@ import (
 type RatesCommand struct {
 	Remote
 	Area       string   `help:"区划（默认本账号的全部单位）|Area (default: all offices of the account)"`
-	Period     string   `placeholder:"2006-01" help:"期间：2026-11、2026Q4、2026（默认本月）|Period: 2026-11, 2026Q4, 2026 (default: this month)"`
+	Period     string   `placeholder:"2006-01" help:"期间：2026-11、2026-Q4、2026（默认本月）|Period: 2026-11, 2026-Q4, 2026 (default: this month)"`
 	Kind       string   `help:"案件类型（默认合计）|Kind of case (default: all together)"`
 	Measure    []string `help:"指标：certificate、verification、feedback、feedback_on_time（默认全部）|Measures (default: all)"`
 	ByTownship bool     `help:"按乡镇（街道）分列|One row for each township"`

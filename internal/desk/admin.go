@@ -10,6 +10,7 @@ import (
 	"yipan/internal/area"
 	"yipan/internal/book"
 	"yipan/internal/cases"
+	"yipan/internal/fault"
 	"yipan/internal/store"
 )
 
@@ -105,13 +106,26 @@ func (d *Desk) StartStatement(ctx context.Context, p access.Principal, peer case
 	if err := d.allow(ctx, p, access.NodeMend, 0); err != nil {
 		return 0, err
 	}
+	if err := d.knownPeer(peer); err != nil {
+		return 0, err
+	}
 	return d.Rounds(ctx, peer)
+}
+
+func (d *Desk) knownPeer(n cases.NodeID) error {
+	if _, ok := d.Book.Directory().Node(n); n != 0 && (!ok || n == d.Book.Self) {
+		return fault.NotFound("PEER_NOT_FOUND", "directory knows no other node %s", n).Zh("名录中没有节点 %s", n).On("peer")
+	}
+	return nil
 }
 
 // Resend makes everything owed to a peer (0: to all) due at once; a dry run
 // only counts it.
 func (d *Desk) Resend(ctx context.Context, p access.Principal, peer cases.NodeID, dryRun bool) (int64, error) {
 	if err := d.allow(ctx, p, access.NodeMend, 0); err != nil {
+		return 0, err
+	}
+	if err := d.knownPeer(peer); err != nil {
 		return 0, err
 	}
 	n, err := d.SendAgain(ctx, peer, dryRun)
@@ -141,7 +155,7 @@ func (d *Desk) Directory(ctx context.Context, p access.Principal) ([]DirectoryVi
 // Folds pages through all cases of the node with digests of their sets and
 // folds, for the conservation check. It names no persons.
 func (d *Desk) Folds(ctx context.Context, p access.Principal, pageSize int, token string) ([]FoldView, string, error) {
-	if err := d.allow(ctx, p, access.NodeRead, 0); err != nil {
+	if err := d.allow(ctx, p, access.NodeMend, 0); err != nil {
 		return nil, "", err
 	}
 	if pageSize <= 0 {

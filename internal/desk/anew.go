@@ -51,6 +51,9 @@ func (d *Desk) Pair(ctx context.Context, p access.Principal, r PairRequest) (Pai
 	var out PairResult
 	v := verb{method: "pair", access: access.CasePair, side: cases.SideReceiver, reads: true}
 	v.make = func(ctx context.Context, tx *store.Tx, ch *change, bodies map[cases.ItemID]cases.Body) error {
+		if s := ch.c.State.Status; s == cases.StatusRerouted || s == cases.StatusWithdrawn {
+			return fault.Conflict("STATE_FORBIDS", "case %s is %s: it cannot be paired", ch.c.ID, s).Zh("案件已改派或撤回，不能再配对")
+		}
 		f := book.Fields(ch.c, bodies)
 		if f == nil {
 			return fault.Conflict("ERASED", "fields of case %s are erased", ch.c.ID).Zh("该案件的人员信息已删除，无法配对")

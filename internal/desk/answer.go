@@ -152,8 +152,8 @@ func checkAnswer(s *fold.State, in AnswerInput) error {
 		return bad("area", "AREA_REQUIRED", "请填写去向或户籍所在地区划")
 	case in.Area != 0 && !needsArea && in.Outcome != cases.Misrouted:
 		return bad("area", "AREA_UNEXPECTED", "该处理结果不填区划")
-	case in.Outcome == cases.Misrouted && in.Area != 0 && (in.Area.Level() < area.Prefecture || in.Area == s.Y || in.Area == s.X):
-		return bad("area", "AREA_UNFIT", "改派地区应为其他地级市以下的区划")
+	case in.Outcome == cases.Misrouted && in.Area != 0 && (in.Area.Level() < area.Prefecture || in.Area.Within(s.Y) || s.Y.Within(in.Area) || in.Area == s.X):
+		return bad("area", "AREA_UNFIT", "改派地区应在原目的地之外（地级市以下）；本辖区内请由县级重新分发")
 	case in.Outcome == cases.Unreachable && (in.Attempts == 0 || len(in.Channels) == 0):
 		return bad("attempts", "ATTEMPTS_REQUIRED", "无法联系的，请填写联系次数和方式")
 	case in.Outcome == cases.IdentityConflict && len(in.ConflictFields) == 0:

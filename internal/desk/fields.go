@@ -2,7 +2,9 @@ package desk
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"yipan/internal/area"
@@ -35,6 +37,8 @@ func (d *Desk) checkFields(in FieldsInput, kind cases.Kind) (*cases.Fields, iden
 	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
 		return nil, doc, nil, required("name", "姓名")
+	case strings.ContainsFunc(in.Name, unicode.IsControl):
+		return nil, doc, nil, fault.Invalid("NAME_CHARACTERS", "name holds control characters").Zh("姓名中有换行等不可见字符").On("fields.name")
 	case n > maxName:
 		return nil, doc, nil, fault.Invalid("NAME_LENGTH", "name has %d characters, at most %d", n, maxName).Zh("姓名过长").On("fields.name")
 	}
@@ -50,7 +54,14 @@ func (d *Desk) checkFields(in FieldsInput, kind cases.Kind) (*cases.Fields, iden
 		return nil, doc, nil, onField(err, "fields.document")
 	}
 	for _, w := range notes {
+		if w.Code == ident.WarnCheckDigit && in.DocumentConfirmed == "" {
+			return nil, doc, nil, fault.Invalid(string(w.Code), "check digit of the ID document fails and nobody confirmed it").
+				Zh("证件号码校验位不符，请核对；确认无误的，注明理由后再提交").On("fields.document")
+		}
 		warnings = append(warnings, w.Text)
+	}
+	if utf8.RuneCountInString(in.DocumentConfirmed) > maxText {
+		return nil, doc, nil, fault.Invalid("TEXT_LENGTH", "confirmation has more than %d characters", maxText).Zh("理由最多 %d 字", maxText).On("fields.document_confirmed")
 	}
 	f.DocumentKind, f.DocumentNumber = uint32(doc.Kind), doc.Number
 	today := civil.In(d.Now())
@@ -123,7 +134,7 @@ func deriveBirth(f *cases.Fields, in FieldsInput, doc ident.Doc, today civil.Dat
 // checkAreas holds the two areas of a case to the rules: the opener's office
 // is a township, the destination a prefecture or below, both valid on the day,
 // and differing at the level that the policy names.
-func checkAreas(x, y area.Key, on civil.Date, pol *policy.Policy) error {
+func (d *Desk) checkAreas(x, y area.Key, on civil.Date, pol *policy.Policy) error {
 	for _, k := range []struct {
 		key   area.Key
 		field string
@@ -134,6 +145,8 @@ func checkAreas(x, y area.Key, on civil.Date, pol *policy.Policy) error {
 		}
 	}
 	switch {
+	case !d.Book.IsHome(x):
+		return fault.Invalid("ORIGIN_NOT_SERVED", "opening area %s is not served by this node", x).Zh("区划 %s 不由本节点办理，不能在此发起", x.Short()).On("origin")
 	case x.Level() < area.Township:
 		return fault.Invalid("AREA_LEVEL", "opening area %s is above a township", x).Zh("流出地应为乡镇（街道）").On("origin")
 	case y.Level() < area.Prefecture:

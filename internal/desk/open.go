@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"maps"
 	"slices"
 
 	"yipan/internal/access"
@@ -144,7 +143,7 @@ func (d *Desk) prepare(p access.Principal, j *opening, pol *policy.Policy) error
 	if j.fields, j.doc, j.warnings, err = d.checkFields(r.Fields, r.Kind); err != nil {
 		return err
 	}
-	if err := checkAreas(origin, r.Destination, civil.In(d.Now()), pol); err != nil {
+	if err := d.checkAreas(origin, r.Destination, civil.In(d.Now()), pol); err != nil {
 		return err
 	}
 	l, err := pol.LimitFor(kindName(r.Kind, r.Urgent), origin, r.Destination)
@@ -178,14 +177,19 @@ func (d *Desk) openAll(ctx context.Context, tx *store.Tx, p access.Principal, js
 
 // logOpened logs whose cases were opened, or shown again: one event per office.
 func logOpened(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening) error {
-	subjects := map[area.Key][][16]byte{}
+	type event struct {
+		office area.Key
+		why    string // of a confirmed document number
+	}
+	subjects := map[event][][16]byte{}
 	for _, j := range js {
 		if j.err == nil {
-			subjects[j.office] = append(subjects[j.office], j.subject)
+			e := event{j.office, j.req.Fields.DocumentConfirmed}
+			subjects[e] = append(subjects[e], j.subject)
 		}
 	}
-	for _, o := range slices.Sorted(maps.Keys(subjects)) {
-		if err := tx.LogAccess(ctx, store.Access{Principal: p, Office: o, Verb: access.CaseOpen, Subjects: subjects[o]}); err != nil {
+	for e, list := range subjects {
+		if err := tx.LogAccess(ctx, store.Access{Principal: p, Office: e.office, Verb: access.CaseOpen, Purpose: e.why, Subjects: list}); err != nil {
 			return err
 		}
 	}

@@ -205,9 +205,16 @@ func TestOpenWarns(t *testing.T) {
 		wrong = '1'
 	}
 	r.Fields.Document = r.Fields.Document[:17] + string(wrong)
+	_, _, err := b.at(here).OpenCase(t.Context(), clerk(here), r)
+	refused(t, err, fault.KindInvalid, "ID_CHECK_DIGIT", "fields.document")
+	r.Fields.DocumentConfirmed = "与证件原件一致"
 	v, warnings, err := b.at(here).OpenCase(t.Context(), clerk(here), r)
 	if err != nil || len(warnings) == 0 {
 		t.Fatalf("a wrong check digit: warnings %v, %v", warnings, err)
+	}
+	why := b.raw(here).Rows(t, `SELECT purpose FROM access_log WHERE verb = 'case.open'`)
+	if len(why) != 1 || why[0][0] != r.Fields.DocumentConfirmed {
+		t.Errorf("recorded %v, want the reason once", why)
 	}
 	if v.Fields == nil || v.Subject != "测某（1990年生）" || v.Side != cases.SideOpener {
 		t.Errorf("view: %+v", v)
@@ -368,4 +375,13 @@ func TestConsentRefuses(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].ID != c.ID {
 		t.Errorf("listed %d, %v", len(all), err)
 	}
+}
+
+func TestOpenOfAnothersAreaIsRefused(t *testing.T) {
+	b := newBureau(t, true)
+	r := b.notice(1, here)
+	far := area.Children(area.MustOf(area.County, "110101"))[0] // no node here serves it
+	r.Origin = far
+	_, _, err := b.at(here).OpenCase(t.Context(), clerk(far), r)
+	refused(t, err, fault.KindInvalid, "ORIGIN_NOT_SERVED", "origin")
 }

@@ -59,6 +59,7 @@ func (d *Desk) shown(v *CaseView, s *store.Side, c *book.Case, bodies map[cases.
 		f = nil
 	}
 	v.Subject = mask(f)
+	v.MayConfirm = f != nil && f.Confirm.Kind != cases.BasisNone
 	if s.Side == cases.SideOpener || v.Paired || unmask {
 		v.Fields = f
 	}

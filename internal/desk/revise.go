@@ -109,7 +109,7 @@ func (d *Desk) Reroute(ctx context.Context, p access.Principal, r RerouteRequest
 		if r.Destination == ch.c.Y {
 			return fault.Invalid("SAME_AREA", "case %s was addressed there before", ch.c.ID).Zh("不能改派回原地区").On("destination")
 		}
-		if err := checkAreas(ch.c.X, r.Destination, civil.In(d.Now()), pol); err != nil {
+		if err := d.checkAreas(ch.c.X, r.Destination, civil.In(d.Now()), pol); err != nil {
 			return err
 		}
 		f := book.Fields(ch.c, bodies)

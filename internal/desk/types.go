@@ -24,17 +24,20 @@ type OpenRequest struct {
 // FieldsInput is what a clerk types; empty members are derived where they can
 // be.
 type FieldsInput struct {
-	Name        string
-	Document    string // number; its kind is recognised
-	Sex         uint32
-	Birth       *civil.Date // nil: derived from a resident ID
-	Contact     string
-	ContactSafe bool
-	EventDay    civil.Date
-	Basis       BasisInput
-	Confirm     cases.ConsentID // consent to be confirmed; zero: none
-	Request     string
-	Certificate string
+	Name     string
+	Document string // number; its kind is recognised
+	// DocumentConfirmed is why a number whose check digit fails is right all the
+	// same; it is recorded with the opening.
+	DocumentConfirmed string
+	Sex               uint32
+	Birth             *civil.Date // nil: derived from a resident ID
+	Contact           string
+	ContactSafe       bool
+	EventDay          civil.Date
+	Basis             BasisInput
+	Confirm           cases.ConsentID // consent to be confirmed; zero: none
+	Request           string
+	Certificate       string
 }
 
 // BasisInput names the basis of something that leaves.
@@ -84,6 +87,7 @@ type CaseView struct {
 	Fields      *cases.Fields     // nil where masked
 	Answer      *cases.AnswerBody // nil: none, or erased
 	Paired      bool
+	MayConfirm  bool // the notice carries the person's consent to be confirmed
 	Disputed    bool
 	OlderFields bool
 	Crossed     bool
@@ -318,7 +322,7 @@ type FoldView struct {
 // RatesRequest asks for rates.
 type RatesRequest struct {
 	Area       area.Key   // 0: all the caller's offices
-	Period     string     // "2026-11", "2026Q4", "2026"; empty: this month
+	Period     string     // "2026-11", "2026-Q4", "2026"; empty: this month
 	Kind       cases.Kind // 0: all together
 	Measures   []string   // empty: all
 	ByTownship bool

@@ -29,17 +29,18 @@ func fields(parent *decoder, name string, f *casesv1.Fields) desk.FieldsInput {
 	d := parent.in(name)
 	defer parent.merge(d)
 	in := desk.FieldsInput{
-		Name:        d.text("name", f.GetName(), maxName),
-		Document:    d.text("document", f.GetDocument(), maxWord),
-		Sex:         f.GetSex(),
-		Birth:       d.date("birth_date", f.GetBirthDate()),
-		Contact:     d.text("contact", f.GetContact(), maxWord),
-		ContactSafe: f.GetContactSafe(),
-		EventDay:    d.day("event_date", f.GetEventDate()),
-		Basis:       basis(d, f.GetBasis()),
-		Confirm:     id(d, "confirm_consent_id", f.GetConfirmConsentId(), cases.ParseConsentID),
-		Request:     d.text("request", f.GetRequest(), maxText),
-		Certificate: d.text("certificate", f.GetCertificate(), maxWord),
+		Name:              d.text("name", f.GetName(), maxName),
+		Document:          d.text("document", f.GetDocument(), maxWord),
+		Sex:               f.GetSex(),
+		Birth:             d.date("birth_date", f.GetBirthDate()),
+		Contact:           d.text("contact", f.GetContact(), maxWord),
+		ContactSafe:       f.GetContactSafe(),
+		EventDay:          d.day("event_date", f.GetEventDate()),
+		Basis:             basis(d, f.GetBasis()),
+		DocumentConfirmed: f.GetDocumentConfirmed(),
+		Confirm:           id(d, "confirm_consent_id", f.GetConfirmConsentId(), cases.ParseConsentID),
+		Request:           d.text("request", f.GetRequest(), maxText),
+		Certificate:       d.text("certificate", f.GetCertificate(), maxWord),
 	}
 	switch in.Sex {
 	case 0, 1, 2, 9: // GB/T 2261.1

@@ -30,6 +30,7 @@ func caseMessage(v desk.CaseView) *casesv1.Case {
 		Fields:                fieldsMessage(v.Fields),
 		Answer:                answerMessage(v.Answer),
 		Paired:                v.Paired,
+		MayConfirm:            v.MayConfirm,
 		Disputed:              v.Disputed,
 		AnsweredOnOlderFields: v.OlderFields,
 		WithdrawalCrossed:     v.Crossed,

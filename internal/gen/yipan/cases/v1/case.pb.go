@@ -538,9 +538,12 @@ type Fields struct {
 	// Assistance request: what is asked.
 	Request string `protobuf:"bytes,10,opt,name=request,proto3" json:"request,omitempty"`
 	// Certificate check: number of the certificate the person showed.
-	Certificate   string `protobuf:"bytes,11,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Certificate string `protobuf:"bytes,11,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// Why a document number whose check digit fails is right all the same; it is
+	// recorded. Without it such a number is refused.
+	DocumentConfirmed string `protobuf:"bytes,12,opt,name=document_confirmed,json=documentConfirmed,proto3" json:"document_confirmed,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Fields) Reset() {
@@ -646,6 +649,13 @@ func (x *Fields) GetRequest() string {
 func (x *Fields) GetCertificate() string {
 	if x != nil {
 		return x.Certificate
+	}
+	return ""
+}
+
+func (x *Fields) GetDocumentConfirmed() string {
+	if x != nil {
+		return x.DocumentConfirmed
 	}
 	return ""
 }
@@ -833,7 +843,11 @@ type Case struct {
 	// Waits because no node serves the other area yet.
 	NoNodeYet bool `protobuf:"varint,25,opt,name=no_node_yet,json=noNodeYet,proto3" json:"no_node_yet,omitempty"`
 	// Feedback of offer rounds, newest first.
-	Feedback      []*Feedback `protobuf:"bytes,26,rep,name=feedback,proto3" json:"feedback,omitempty"`
+	Feedback []*Feedback `protobuf:"bytes,26,rep,name=feedback,proto3" json:"feedback,omitempty"`
+	// The notice carries the person's consent to be confirmed. Without it, and
+	// without a basis of the person's own, an answer that discloses whereabouts
+	// leaves as OUTCOME_NO_DISCLOSURE.
+	MayConfirm    bool `protobuf:"varint,27,opt,name=may_confirm,json=mayConfirm,proto3" json:"may_confirm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1048,6 +1062,13 @@ func (x *Case) GetFeedback() []*Feedback {
 		return x.Feedback
 	}
 	return nil
+}
+
+func (x *Case) GetMayConfirm() bool {
+	if x != nil {
+		return x.MayConfirm
+	}
+	return false
 }
 
 // Feedback of one offer round.
@@ -1305,7 +1326,7 @@ const file_yipan_cases_v1_case_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.yipan.cases.v1.BasisKindR\x04kind\x12\x1d\n" +
 	"\n" +
 	"consent_id\x18\x02 \x01(\tR\tconsentId\x12\x12\n" +
-	"\x04duty\x18\x03 \x01(\tR\x04duty\"\xdc\x02\n" +
+	"\x04duty\x18\x03 \x01(\tR\x04duty\"\x8b\x03\n" +
 	"\x06Fields\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x10\n" +
@@ -1320,7 +1341,8 @@ const file_yipan_cases_v1_case_proto_rawDesc = "" +
 	"\x12confirm_consent_id\x18\t \x01(\tR\x10confirmConsentId\x12\x18\n" +
 	"\arequest\x18\n" +
 	" \x01(\tR\arequest\x12 \n" +
-	"\vcertificate\x18\v \x01(\tR\vcertificate\"\xcf\x02\n" +
+	"\vcertificate\x18\v \x01(\tR\vcertificate\x12-\n" +
+	"\x12document_confirmed\x18\f \x01(\tR\x11documentConfirmed\"\xcf\x02\n" +
 	"\x06Answer\x121\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x17.yipan.cases.v1.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04area\x18\x02 \x01(\tR\x04area\x12!\n" +
@@ -1333,7 +1355,7 @@ const file_yipan_cases_v1_case_proto_rawDesc = "" +
 	"\x05basis\x18\t \x01(\v2\x15.yipan.cases.v1.BasisR\x05basis\x12\x1f\n" +
 	"\vtrue_reason\x18\n" +
 	" \x01(\tR\n" +
-	"trueReason\"\xfe\a\n" +
+	"trueReason\"\x9f\b\n" +
 	"\x04Case\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\tR\x06caseId\x12(\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x14.yipan.cases.v1.KindR\x04kind\x12(\n" +
@@ -1363,7 +1385,9 @@ const file_yipan_cases_v1_case_proto_rawDesc = "" +
 	"\x0eparent_case_id\x18\x17 \x01(\tR\fparentCaseId\x12\x12\n" +
 	"\x04hops\x18\x18 \x01(\rR\x04hops\x12\x1e\n" +
 	"\vno_node_yet\x18\x19 \x01(\bR\tnoNodeYet\x124\n" +
-	"\bfeedback\x18\x1a \x03(\v2\x18.yipan.cases.v1.FeedbackR\bfeedback\"\xc0\x01\n" +
+	"\bfeedback\x18\x1a \x03(\v2\x18.yipan.cases.v1.FeedbackR\bfeedback\x12\x1f\n" +
+	"\vmay_confirm\x18\x1b \x01(\bR\n" +
+	"mayConfirm\"\xc0\x01\n" +
 	"\bFeedback\x12\x1f\n" +
 	"\voffer_round\x18\x01 \x01(\rR\n" +
 	"offerRound\x12\x1a\n" +

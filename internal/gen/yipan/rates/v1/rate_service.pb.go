@@ -208,7 +208,7 @@ type GetRatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An area of the caller; empty: all its offices.
 	Area string `protobuf:"bytes,1,opt,name=area,proto3" json:"area,omitempty"`
-	// "2026-11", "2026Q4", "2026"; empty: this month.
+	// "2026-11", "2026-Q4", "2026"; empty: this month.
 	Period string `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
 	// Kind; unspecified: all together.
 	Kind v1.Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=yipan.cases.v1.Kind" json:"kind,omitempty"`
