@@ -41,6 +41,7 @@ func (c HubCommand) settings() []string {
 
 // Run serves until ctx ends or the store is taken away.
 func (c HubCommand) Run(ctx context.Context, e *cli.Env) error {
+	spendMemory()
 	c.Set = c.settings()
 	l, err := c.load(e)
 	if err != nil {

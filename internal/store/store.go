@@ -93,6 +93,8 @@ func open(ctx context.Context, c Config, role Role) (*pgxpool.Pool, error) {
 		// Plans are cached while tables are still small; every query of these two
 		// roles has its index, and must not learn otherwise on a new node.
 		pc.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+		// Planning a bulk insert anew costs more than running it for one row.
+		pc.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	}
 	pc.ConnConfig.RuntimeParams["timezone"] = "Asia/Shanghai"
 	// Estimates under row-level security are high enough to have short statements
