@@ -94,7 +94,7 @@ type ExchangeConfig struct {
 // JobsConfig says when time starts something.
 type JobsConfig struct {
 	Statement time.Duration `toml:"statement"` // between two statements to a peer, at a jittered time
-	Poll      time.Duration `toml:"poll"`      // of the pump, where no notification came
+	Poll      time.Duration `toml:"poll"`      // of the pump, for what nothing here woke it for
 	Interval  time.Duration `toml:"interval"`  // between two looks for what time starts: round ends, erasures
 }
 
