@@ -209,7 +209,7 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 	n.dir.changed = ex.DirectoryChanged
 	var d *desk.Desk // the relay only calls it once it runs
 	rl := relay.New(relay.Config{
-		DB: db, Exchange: ex, Bus: n.bus, Self: self, Dir: dir, Log: n.log, Registerer: reg, Now: n.now,
+		DB: db, Exchange: ex, Bus: n.bus, Self: self, Log: n.log, Now: n.now,
 		Poll: c.Jobs.Poll, Daily: c.Jobs.Statement,
 		OnCases: func(ids []cases.CaseID) { d.Changed(ids) },
 	})

@@ -179,7 +179,7 @@ func (s *station) run(x *exchange.Exchange) {
 	t.Helper()
 	begun, speed := time.Now(), max(s.speed, 1)
 	s.relay = New(Config{
-		DB: s.DB, Exchange: x, Bus: s.conn, Self: s.Node, Dir: s.Directory, Poll: s.poll,
+		DB: s.DB, Exchange: x, Bus: s.conn, Self: s.Node, Poll: s.poll,
 		Log: slog.New(slog.NewTextHandler(&s.log, nil)),
 		Now: func() time.Time { return begun.Add(time.Since(begun) * speed) },
 	})

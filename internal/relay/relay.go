@@ -11,12 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"yipan/internal/bus"
 	"yipan/internal/cases"
-	"yipan/internal/directory"
 	"yipan/internal/exchange"
 	"yipan/internal/fault"
 	"yipan/internal/store"
@@ -24,14 +22,12 @@ import (
 
 // Config of a relay.
 type Config struct {
-	DB         *store.DB
-	Exchange   *exchange.Exchange
-	Bus        *bus.Conn
-	Self       cases.NodeID
-	Dir        func() *directory.Directory
-	Log        *slog.Logger
-	Registerer prometheus.Registerer
-	Now        func() time.Time
+	DB       *store.DB
+	Exchange *exchange.Exchange
+	Bus      *bus.Conn
+	Self     cases.NodeID
+	Log      *slog.Logger
+	Now      func() time.Time
 
 	// Workers absorb at the same time; 0: 3.
 	Workers int

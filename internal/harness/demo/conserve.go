@@ -93,10 +93,14 @@ func (r *run) compare(ctx context.Context) (Conservation, error) {
 	return c, r.excuse(ctx, &c)
 }
 
+// mostExcused bounds how many timelines are read: every rerouted case may have
+// been opened again, at both ends.
+const mostExcused = 1000
+
 // excuse moves from Doubled to Redone what a restored node did again by duty,
 // by the timelines of the cases.
 func (r *run) excuse(ctx context.Context, c *Conservation) error {
-	if !r.restored || len(c.Doubled) > 100 {
+	if !r.restored || len(c.Doubled) > mostExcused {
 		return nil
 	}
 	children := map[string]bool{}
