@@ -53,6 +53,18 @@ const (
 	CaseChange     Verb = "case.change" // correct, withdraw, reroute, dispute, close, reopen
 	ConsentWrite   Verb = "consent.write"
 	ConsentRead    Verb = "consent.read"
+	PersonOpen     Verb = "person.open"   // one file, its history
+	PersonSearch   Verb = "person.search" // lines of a list
+	PersonWrite    Verb = "person.write"  // register, edit, merge
+	PersonRestrict Verb = "person.restrict"
+	PersonSlip     Verb = "person.slip" // for the person present
+	MovementRead   Verb = "movement.read"
+	MovementWrite  Verb = "movement.write"
+	ServiceRead    Verb = "service.read"
+	ServiceWrite   Verb = "service.write"
+	TodoRead       Verb = "todo.read"
+	TodoAct        Verb = "todo.act" // acknowledge, bulk actions
+	Approve        Verb = "approve"  // as a second user
 	RatesRead      Verb = "rates.read"
 	LogRead        Verb = "log.read"
 	NodeRead       Verb = "node.read"
@@ -71,6 +83,18 @@ var grants = map[Verb][]Role{
 	CaseChange:     {Clerk, Service},
 	ConsentWrite:   {Clerk, Service},
 	ConsentRead:    {Clerk, Service},
+	PersonOpen:     {Clerk, Service},
+	PersonSearch:   {Clerk, Service},
+	PersonWrite:    {Clerk, Service},
+	PersonRestrict: {Clerk},
+	PersonSlip:     {Clerk},
+	MovementRead:   {Clerk, Service},
+	MovementWrite:  {Clerk, Service},
+	ServiceRead:    {Clerk, Service},
+	ServiceWrite:   {Clerk, Service},
+	TodoRead:       {Clerk, Distributor, Service},
+	TodoAct:        {Clerk, Distributor, Service},
+	Approve:        {Clerk},
 	RatesRead:      {Clerk, Distributor, County, Service},
 	LogRead:        {Auditor},
 	NodeRead:       {Admin, Security, County, Auditor},

@@ -64,7 +64,12 @@ var plan = []room{
 	{floor: machines, name: "pglocal", owns: "starts and stops a private PostgreSQL", never: "words rules machines"},
 	{floor: machines, name: "book", owns: "the items of a case as kept here: append, rule T, refold, duties", never: "bus doors pgx", beside: "store keys"},
 
-	{floor: desk, name: "desk", owns: "the verbs people use; one method is one transaction", never: "doors pgx nats"},
+	{floor: desk, name: "usher", owns: "what every verb does: authorise, log denials, limit the transaction, keep requests idempotent", never: "doors pgx nats"},
+	{floor: desk, name: "people", owns: "the person's file: found, kept, searched, merged, restricted", never: "doors pgx nats", beside: "usher"},
+	{floor: desk, name: "desk", owns: "the verbs on cases and consents; one method is one transaction", never: "doors pgx nats", beside: "usher people"},
+	{floor: desk, name: "moves", owns: "movements, and the notices and changes of cases that follow from them", never: "doors pgx nats", beside: "usher people desk"},
+	{floor: desk, name: "services", owns: "offers and other services: due lists, records, tallies", never: "doors pgx nats", beside: "usher people desk"},
+	{floor: desk, name: "todo", owns: "what waits for an office, bulk actions, the reading of the access log", never: "doors pgx nats", beside: "usher people desk services"},
 	{floor: desk, name: "exchange", owns: "the verbs peers use: pack, absorb, statements", never: "doors pgx nats"},
 
 	{floor: doors, name: "rpc", owns: "gRPC services, interceptors, fault to status", never: "store bus"},

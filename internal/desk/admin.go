@@ -16,7 +16,7 @@ import (
 
 // Node says what this node is.
 func (d *Desk) Node(ctx context.Context, p access.Principal) (NodeView, error) {
-	if err := d.allow(ctx, p, access.NodeRead, 0); err != nil {
+	if err := d.Allow(ctx, p, access.NodeRead, 0); err != nil {
 		return NodeView{}, err
 	}
 	v := NodeView{Node: d.Book.Self, Name: d.Name, Version: d.Version, Serial: d.Book.Directory().Serial(), Now: d.Now()}
@@ -33,7 +33,7 @@ func (d *Desk) Node(ctx context.Context, p access.Principal) (NodeView, error) {
 // Peers lists the other nodes: what is unsettled with each and how old. The
 // second result counts cases that wait because no node serves their area yet.
 func (d *Desk) Peers(ctx context.Context, p access.Principal) ([]PeerView, int64, error) {
-	if err := d.allow(ctx, p, access.NodeRead, 0); err != nil {
+	if err := d.Allow(ctx, p, access.NodeRead, 0); err != nil {
 		return nil, 0, err
 	}
 	var out []PeerView
@@ -103,7 +103,7 @@ func (d *Desk) noNodeYet(ctx context.Context, tx *store.Tx) (n int64, err error)
 
 // StartStatement begins a statement round with a peer, 0: with all.
 func (d *Desk) StartStatement(ctx context.Context, p access.Principal, peer cases.NodeID) (int, error) {
-	if err := d.allow(ctx, p, access.NodeMend, 0); err != nil {
+	if err := d.Allow(ctx, p, access.NodeMend, 0); err != nil {
 		return 0, err
 	}
 	if err := d.knownPeer(peer); err != nil {
@@ -122,7 +122,7 @@ func (d *Desk) knownPeer(n cases.NodeID) error {
 // Resend makes everything owed to a peer (0: to all) due at once; a dry run
 // only counts it.
 func (d *Desk) Resend(ctx context.Context, p access.Principal, peer cases.NodeID, dryRun bool) (int64, error) {
-	if err := d.allow(ctx, p, access.NodeMend, 0); err != nil {
+	if err := d.Allow(ctx, p, access.NodeMend, 0); err != nil {
 		return 0, err
 	}
 	if err := d.knownPeer(peer); err != nil {
@@ -137,7 +137,7 @@ func (d *Desk) Resend(ctx context.Context, p access.Principal, peer cases.NodeID
 
 // Directory lists the nodes of the directory as this node knows it.
 func (d *Desk) Directory(ctx context.Context, p access.Principal) ([]DirectoryView, error) {
-	if err := d.allow(ctx, p, access.NodeRead, 0); err != nil {
+	if err := d.Allow(ctx, p, access.NodeRead, 0); err != nil {
 		return nil, err
 	}
 	dir := d.Book.Directory()
@@ -155,7 +155,7 @@ func (d *Desk) Directory(ctx context.Context, p access.Principal) ([]DirectoryVi
 // Folds pages through all cases of the node with digests of their sets and
 // folds, for the conservation check. It names no persons.
 func (d *Desk) Folds(ctx context.Context, p access.Principal, pageSize int, token string) ([]FoldView, string, error) {
-	if err := d.allow(ctx, p, access.NodeMend, 0); err != nil {
+	if err := d.Allow(ctx, p, access.NodeMend, 0); err != nil {
 		return nil, "", err
 	}
 	if pageSize <= 0 {

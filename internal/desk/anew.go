@@ -9,8 +9,10 @@ import (
 	"yipan/internal/cases"
 	"yipan/internal/fault"
 	"yipan/internal/ident"
+	"yipan/internal/people"
 	"yipan/internal/policy"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // openAnew opens a case of its own towards another area with the fields of an
@@ -69,16 +71,16 @@ func (d *Desk) Pair(ctx context.Context, p access.Principal, r PairRequest) (Pai
 		}
 		doc, _, err := ident.Parse(ident.Kind(f.DocumentKind), f.DocumentNumber)
 		if err != nil {
-			return onField(err, "person_id")
+			return usher.OnField(err, "person_id")
 		}
-		ids, added, err := d.persons(ctx, tx, []personRef{{office: ch.side.Office, doc: doc, fields: f}})
+		ids, added, err := d.People.FindOrAdd(ctx, tx, []people.Ref{{Office: ch.side.Office, Doc: doc, Fields: f}})
 		if err != nil {
 			return err
 		}
 		ch.person, out.Registered = ids[0], added[0]
 		return nil
 	}
-	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)}
+	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)}
 	view, _, err := d.one(ctx, p, v, ch)
 	out.Case, out.Person = view, ch.person
 	if ch.repeated {

@@ -13,6 +13,7 @@ import (
 	"yipan/internal/fold"
 	"yipan/internal/ledger"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // Answer answers one case. An answer that would disclose whereabouts without
@@ -22,9 +23,9 @@ func (d *Desk) Answer(ctx context.Context, p access.Principal, r AnswerRequest) 
 	return d.one(ctx, p, d.answerVerb(), d.answerChange(r))
 }
 
-// AnswerMany answers up to MaxBatch cases, each with a result of its own.
+// AnswerMany answers up to usher.MaxBatch cases, each with a result of its own.
 func (d *Desk) AnswerMany(ctx context.Context, p access.Principal, rs []AnswerRequest) ([]ChangeResult, error) {
-	if err := tooMany(len(rs)); err != nil {
+	if err := usher.TooMany(len(rs)); err != nil {
 		return nil, err
 	}
 	chs := make([]*change, len(rs))
@@ -46,7 +47,7 @@ func results(chs []*change) []ChangeResult {
 }
 
 func (d *Desk) answerChange(r AnswerRequest) *change {
-	return &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r), answer: r.Answer}
+	return &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r), answer: r.Answer}
 }
 
 func (d *Desk) answerVerb() verb {

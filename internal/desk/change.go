@@ -14,6 +14,7 @@ import (
 	"yipan/internal/fold"
 	"yipan/internal/ledger"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // change is one change of one case on its way.
@@ -65,13 +66,13 @@ func (d *Desk) one(ctx context.Context, p access.Principal, v verb, ch *change) 
 // written, duties done, sides projected. What is wrong with one change does not
 // touch the others.
 func (d *Desk) run(ctx context.Context, p access.Principal, v verb, chs []*change) error {
-	if err := d.allow(ctx, p, v.access, 0); err != nil {
+	if err := d.Allow(ctx, p, v.access, 0); err != nil {
 		return err
 	}
 	if v.wrong != nil {
 		return v.wrong
 	}
-	if err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.runIn(ctx, tx, p, v, chs) }); err != nil {
+	if err := d.In(ctx, p, func(tx *store.Tx) error { return d.runIn(ctx, tx, p, v, chs) }); err != nil {
 		return err
 	}
 	d.leftDuties(ctx, chs)
@@ -105,7 +106,7 @@ func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 	var requests []string
 	seen, named := map[cases.CaseID]bool{}, map[string]bool{}
 	for _, ch := range chs {
-		*ch = change{requestID: ch.requestID, ref: ch.ref, hash: ch.hash, answer: ch.answer, err: checkRequestID(ch.requestID)}
+		*ch = change{requestID: ch.requestID, ref: ch.ref, hash: ch.hash, answer: ch.answer, err: usher.CheckRequestID(ch.requestID)}
 		if ch.err == nil && seen[ch.ref.Case] {
 			ch.err = fault.Invalid("CASE_TWICE", "case %s stands twice in one batch", ch.ref.Case).Zh("同一批中案件重复").On("case_id")
 		}
@@ -356,7 +357,7 @@ func (d *Desk) noted(ctx context.Context, p access.Principal, r ChangeRequest, k
 		}
 		return nil
 	}
-	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)})
+	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)})
 	return view, err
 }
 

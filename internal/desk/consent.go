@@ -10,18 +10,18 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/fault"
-	"yipan/internal/ident"
 	"yipan/internal/ledger"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // RecordConsent records one act of one person (SECURITY D12). Its id follows
 // from the request id, so that a repeated request records nothing twice.
 func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentRequest) (Consent, error) {
-	if err := d.allow(ctx, p, access.ConsentWrite, 0); err != nil {
+	if err := d.Allow(ctx, p, access.ConsentWrite, 0); err != nil {
 		return Consent{}, err
 	}
-	office, err := d.office(ctx, p, access.ConsentWrite, r.Office, "office")
+	office, err := d.Office(ctx, p, access.ConsentWrite, r.Office, "office")
 	if err != nil {
 		return Consent{}, err
 	}
@@ -31,10 +31,10 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 	}
 	c.Office = office
 	c.ID = cases.ConsentID(cases.NewCaseID(d.Book.Self, office, "consent/"+p.ID+"/"+r.RequestID))
-	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
-		req := store.Request{Account: p.ID, RequestID: r.RequestID, Office: office, Method: "consent", Hash: d.hashOf(r)}
+	err = d.In(ctx, p, func(tx *store.Tx) error {
+		req := store.Request{Account: p.ID, RequestID: r.RequestID, Office: office, Method: "consent", Hash: d.HashOf(r)}
 		event := store.Access{Principal: p, Office: office, Verb: access.ConsentWrite, Purpose: "record"}
-		if done, err := d.repeated(ctx, tx, req); err != nil || done {
+		if done, err := d.Repeated(ctx, tx, req); err != nil || done {
 			if err == nil {
 				c, err = d.readConsent(ctx, tx, c.ID)
 			}
@@ -44,7 +44,7 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 			event.Subjects = [][16]byte{c.Person}
 			return tx.LogAccess(ctx, event)
 		}
-		if c.Person, err = d.personOf(ctx, tx, office, r.Person, true); err != nil {
+		if c.Person, err = d.People.Of(ctx, tx, office, r.Person, true); err != nil {
 			return err
 		}
 		key, err := d.Book.PersonKey(ctx, tx, c.Person)
@@ -70,19 +70,6 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 	return consentView(&c), nil
 }
 
-// repeated reports whether the request was done before.
-func (d *Desk) repeated(ctx context.Context, tx *store.Tx, r store.Request) (bool, error) {
-	done, err := tx.RequestsOf(ctx, r.Account, []string{r.RequestID})
-	if err != nil {
-		return false, err
-	}
-	old, ok := done[r.RequestID]
-	if ok && (old.Method != r.Method || old.Hash != r.Hash) {
-		return false, fault.Conflict("REQUEST_ID_REUSED", "request id stands for another request").Zh("该请求编号已用于另一项操作，请换一个新的请求编号").On("request_id")
-	}
-	return ok, nil
-}
-
 func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 	in, now := r.Consent, d.Now().Truncate(time.Second)
 	c := ledger.Consent{
@@ -98,7 +85,7 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 	no := func(field, reason, zh string) (ledger.Consent, error) {
 		return c, fault.Invalid(reason, "consent: %s", reason).Zh("%s", zh).On("consent." + field)
 	}
-	if err := checkRequestID(r.RequestID); err != nil {
+	if err := usher.CheckRequestID(r.RequestID); err != nil {
 		return c, err
 	}
 	switch {
@@ -125,44 +112,6 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 	return c, nil
 }
 
-// personOf finds a person of an office by id or document; with add, one that
-// is new is registered.
-func (d *Desk) personOf(ctx context.Context, tx *store.Tx, office area.Key, r PersonRef, add bool) (cases.PersonID, error) {
-	none := fault.NotFound("PERSON_NOT_FOUND", "no such person at this office").Zh("本单位没有该人员").On("person")
-	if !r.ID.IsZero() {
-		known, err := book.Knows(ctx, tx, r.ID)
-		if err == nil && !known {
-			err = none
-		}
-		return r.ID, err
-	}
-	doc, _, err := ident.Parse(ident.KindAuto, r.Document)
-	if err != nil {
-		return cases.PersonID{}, onField(err, "person.document")
-	}
-	if !add {
-		x := d.docIndex(office, doc)
-		found, err := tx.PersonIDs(ctx, office, [][]byte{x[:]})
-		if id, ok := found[x]; ok || err != nil {
-			return id, err
-		}
-		return cases.PersonID{}, none
-	}
-	name := ident.NormalizeName(r.Name)
-	if name == "" {
-		return cases.PersonID{}, fault.Invalid("REQUIRED", "name is missing").Zh("姓名不能为空").On("person.name")
-	}
-	f := &cases.Fields{Name: r.Name, Sex: uint32(doc.Sex())}
-	if b, ok := doc.Birth(); ok {
-		f.Birth = b
-	}
-	ids, _, err := d.persons(ctx, tx, []personRef{{office: office, doc: doc, fields: f}})
-	if err != nil {
-		return cases.PersonID{}, err
-	}
-	return ids[0], nil
-}
-
 func (d *Desk) readConsent(ctx context.Context, tx *store.Tx, id cases.ConsentID) (ledger.Consent, error) {
 	held, err := d.Book.Consents(ctx, tx, []cases.ConsentID{id})
 	if err != nil {
@@ -184,19 +133,19 @@ func consentView(c *ledger.Consent) Consent {
 
 // ListConsents lists the consents of one person; a miss is logged too.
 func (d *Desk) ListConsents(ctx context.Context, p access.Principal, office area.Key, who PersonRef, purpose string) ([]Consent, error) {
-	if err := d.allow(ctx, p, access.ConsentRead, 0); err != nil {
+	if err := d.Allow(ctx, p, access.ConsentRead, 0); err != nil {
 		return nil, err
 	}
-	office, err := d.office(ctx, p, access.ConsentRead, office, "office")
+	office, err := d.Office(ctx, p, access.ConsentRead, office, "office")
 	if err != nil {
 		return nil, err
 	}
 	var out []Consent
 	var miss error
-	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
+	err = d.In(ctx, p, func(tx *store.Tx) error {
 		out, miss = nil, nil
 		event := store.Access{Principal: p, Office: office, Verb: access.ConsentRead, Purpose: purpose}
-		id, err := d.personOf(ctx, tx, office, who, false)
+		id, err := d.People.Of(ctx, tx, office, who, false)
 		if fault.Is(err, fault.KindNotFound) {
 			miss = err
 			return tx.LogAccess(ctx, event)

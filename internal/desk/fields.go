@@ -14,6 +14,7 @@ import (
 	"yipan/internal/ident"
 	"yipan/internal/ledger"
 	"yipan/internal/policy"
+	"yipan/internal/usher"
 )
 
 const (
@@ -51,7 +52,7 @@ func (d *Desk) checkFields(in FieldsInput, kind cases.Kind) (*cases.Fields, iden
 		doc, notes, err = ident.Parse(ident.KindAuto, in.Document)
 	}
 	if err != nil {
-		return nil, doc, nil, onField(err, "fields.document")
+		return nil, doc, nil, usher.OnField(err, "fields.document")
 	}
 	for _, w := range notes {
 		if w.Code == ident.WarnCheckDigit && in.DocumentConfirmed == "" {
@@ -91,14 +92,6 @@ func (d *Desk) checkFields(in FieldsInput, kind cases.Kind) (*cases.Fields, iden
 		return nil, doc, nil, required("certificate", "证明编号")
 	}
 	return f, doc, warnings, nil
-}
-
-func onField(err error, field string) error {
-	if f, ok := fault.As(err); ok {
-		c := *f
-		return c.On(field)
-	}
-	return err
 }
 
 // deriveBirth fills birth date and sex from the document, or checks what was
@@ -191,7 +184,7 @@ func (d *Desk) basisOf(in BasisInput, kind cases.Kind, to area.Key, pol *policy.
 		return b, nil
 	case cases.BasisDuty:
 		if _, err := pol.BasisFor(in.Duty, kind.String()); err != nil {
-			return b, onField(err, "fields.basis.duty")
+			return b, usher.OnField(err, "fields.basis.duty")
 		}
 		b.Duty = in.Duty
 		return b, nil

@@ -62,7 +62,7 @@ func (d *Desk) RecordOffer(ctx context.Context, p access.Principal, r OfferReque
 		}
 		return d.putOffer(ctx, tx, p, ch, r)
 	}
-	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)})
+	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)})
 	return view, err
 }
 

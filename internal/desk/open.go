@@ -14,8 +14,10 @@ import (
 	"yipan/internal/fault"
 	"yipan/internal/ident"
 	"yipan/internal/ledger"
+	"yipan/internal/people"
 	"yipan/internal/policy"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // OpenCase opens one case. The same request id with the same content names the
@@ -32,10 +34,10 @@ func (d *Desk) OpenCase(ctx context.Context, p access.Principal, r OpenRequest) 
 	return j.view, j.warnings, nil
 }
 
-// OpenCases opens up to MaxBatch cases, each with a result of its own; what is
+// OpenCases opens up to usher.MaxBatch cases, each with a result of its own; what is
 // wrong with one does not touch the others.
 func (d *Desk) OpenCases(ctx context.Context, p access.Principal, rs []OpenRequest) ([]OpenResult, error) {
-	if err := tooMany(len(rs)); err != nil {
+	if err := usher.TooMany(len(rs)); err != nil {
 		return nil, err
 	}
 	js, err := d.open(ctx, p, rs)
@@ -70,7 +72,7 @@ type opening struct {
 }
 
 func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) ([]*opening, error) {
-	if err := d.allow(ctx, p, access.CaseOpen, 0); err != nil {
+	if err := d.Allow(ctx, p, access.CaseOpen, 0); err != nil {
 		return nil, err
 	}
 	pol, err := d.policyAt(ctx)
@@ -89,7 +91,7 @@ func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) (
 	}
 	for _, j := range js {
 		if fault.Is(j.err, fault.KindDenied) { // one event, however many
-			d.logDenied(ctx, p, access.CaseOpen, j.req.Origin)
+			d.LogDenied(ctx, p, access.CaseOpen, j.req.Origin)
 			break
 		}
 	}
@@ -116,18 +118,18 @@ func (d *Desk) openTogether(ctx context.Context, p access.Principal, js []*openi
 	if err != nil {
 		return err
 	}
-	return d.inDesk(ctx, p.Offices, func(tx *store.Tx) error { return d.openAll(ctx, tx, p, js, pol) })
+	return d.In(ctx, p, func(tx *store.Tx) error { return d.openAll(ctx, tx, p, js, pol) })
 }
 
 // prepare checks what needs no database.
 func (d *Desk) prepare(p access.Principal, j *opening, pol *policy.Policy) error {
 	r := &j.req
-	if err := checkRequestID(r.RequestID); err != nil {
+	if err := usher.CheckRequestID(r.RequestID); err != nil {
 		return err
 	}
 	office, err := p.Office(r.Origin.Cut(area.Township))
 	if err != nil {
-		return onField(err, "origin")
+		return usher.OnField(err, "origin")
 	}
 	origin := r.Origin
 	if origin == 0 {
@@ -135,7 +137,7 @@ func (d *Desk) prepare(p access.Principal, j *opening, pol *policy.Policy) error
 	}
 	r.Origin, j.office = origin, office
 	j.id = cases.NewCaseID(d.Book.Self, office, r.RequestID)
-	h := d.hashOf(j.req)
+	h := d.HashOf(j.req)
 	j.hash = int64(binary.BigEndian.Uint64(h[:8]) | 1)
 	if !r.Kind.Known() {
 		return fault.Invalid("CASE_KIND", "unknown kind of case").Zh("案件类型不正确").On("kind")
@@ -284,9 +286,9 @@ func (d *Desk) settleRepeated(ctx context.Context, tx *store.Tx, js []*opening) 
 // bases checks by what right each notice leaves and drops those that may not.
 func (d *Desk) bases(ctx context.Context, tx *store.Tx, js []*opening, pol *policy.Policy) ([]*opening, error) {
 	inputs := make([]FieldsInput, len(js))
-	refs := make([]personRef, len(js))
+	refs := make([]people.Ref, len(js))
 	for i, j := range js {
-		inputs[i], refs[i] = j.req.Fields, personRef{office: j.office, doc: j.doc, fields: j.fields}
+		inputs[i], refs[i] = j.req.Fields, people.Ref{Office: j.office, Doc: j.doc, Fields: j.fields}
 	}
 	cited := consentsCited(inputs...)
 	held, err := d.Book.Consents(ctx, tx, cited)
@@ -295,7 +297,7 @@ func (d *Desk) bases(ctx context.Context, tx *store.Tx, js []*opening, pol *poli
 	}
 	known := make([]cases.PersonID, len(js))
 	if len(cited) > 0 { // who gave a consent is in the ledger already
-		if known, _, err = d.find(ctx, tx, refs); err != nil {
+		if known, _, err = d.People.Find(ctx, tx, refs); err != nil {
 			return nil, err
 		}
 	}
@@ -327,11 +329,11 @@ func (d *Desk) bindBases(f *cases.Fields, in FieldsInput, kind cases.Kind, to ar
 // register finds or adds the people of openings in their offices' ledgers and
 // returns their ids, in the order of js.
 func (d *Desk) register(ctx context.Context, tx *store.Tx, js []*opening) ([]cases.PersonID, error) {
-	refs := make([]personRef, len(js))
+	refs := make([]people.Ref, len(js))
 	for i, j := range js {
-		refs[i] = personRef{office: j.office, doc: j.doc, fields: j.fields}
+		refs[i] = people.Ref{Office: j.office, Doc: j.doc, Fields: j.fields}
 	}
-	ids, _, err := d.persons(ctx, tx, refs)
+	ids, _, err := d.People.FindOrAdd(ctx, tx, refs)
 	return ids, err
 }
 

@@ -11,12 +11,13 @@ import (
 	"yipan/internal/policy"
 	"yipan/internal/rates"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // Rates computes rates of the caller's offices, or of the offices below a
 // county operator's county. It sees columns without persons only.
 func (d *Desk) Rates(ctx context.Context, p access.Principal, r RatesRequest) (string, []RateView, error) {
-	if err := d.allow(ctx, p, access.RatesRead, r.Area); err != nil {
+	if err := d.Allow(ctx, p, access.RatesRead, r.Area); err != nil {
 		return "", nil, err
 	}
 	if _, ok := area.Lookup(r.Area); r.Area != 0 && !ok {
@@ -29,7 +30,7 @@ func (d *Desk) Rates(ctx context.Context, p access.Principal, r RatesRequest) (s
 	if r.Period != "" {
 		var err error
 		if period, err = policy.ParsePeriod(r.Period); err != nil {
-			return "", nil, onField(err, "period")
+			return "", nil, usher.OnField(err, "period")
 		}
 	}
 	measures := rates.All()

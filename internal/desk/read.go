@@ -17,6 +17,7 @@ import (
 	"yipan/internal/fault"
 	"yipan/internal/ident"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // viewOf renders a side without anything of a body.
@@ -86,7 +87,7 @@ func (d *Desk) GetCase(ctx context.Context, p access.Principal, r GetRequest) (C
 	if r.Unmask {
 		want = access.CaseUnmask
 	}
-	if err := d.allow(ctx, p, want, 0); err != nil {
+	if err := d.Allow(ctx, p, want, 0); err != nil {
 		return CaseView{}, err
 	}
 	var v CaseView
@@ -110,7 +111,7 @@ func (d *Desk) GetCase(ctx context.Context, p access.Principal, r GetRequest) (C
 // miss, and gives both to fn.
 func (d *Desk) withCase(ctx context.Context, p access.Principal, v access.Verb, id cases.CaseID, purpose string, fn func(*store.Tx, *store.Side, *book.Case) error) error {
 	var miss error
-	err := d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
+	err := d.In(ctx, p, func(tx *store.Tx) error {
 		miss = nil
 		sides, err := tx.SidesOf(ctx, []cases.CaseID{id})
 		if err != nil {
@@ -149,7 +150,7 @@ func visible(p access.Principal, s *store.Side) bool {
 // ListCases lists cases of the caller's offices, those due first coming first.
 // Subjects are masked.
 func (d *Desk) ListCases(ctx context.Context, p access.Principal, r ListRequest) ([]CaseView, string, error) {
-	if err := d.allow(ctx, p, access.CaseRead, 0); err != nil {
+	if err := d.Allow(ctx, p, access.CaseRead, 0); err != nil {
 		return nil, "", err
 	}
 	f, err := d.filter(ctx, p, r)
@@ -158,7 +159,7 @@ func (d *Desk) ListCases(ctx context.Context, p access.Principal, r ListRequest)
 	}
 	var out []CaseView
 	var next string
-	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
+	err = d.In(ctx, p, func(tx *store.Tx) error {
 		out, next = nil, ""
 		sides, err := tx.ListSides(ctx, f)
 		if err != nil {
@@ -223,7 +224,7 @@ func (d *Desk) filter(ctx context.Context, p access.Principal, r ListRequest) (s
 		Offices: p.Offices, Kind: r.Kind, States: r.States, Side: r.Side, Waiting: uint8(r.Waiting), DueBefore: r.DueBefore, Counterpart: r.Counterpart,
 	}
 	if r.Office != 0 {
-		o, err := d.office(ctx, p, access.CaseRead, r.Office, "office")
+		o, err := d.Office(ctx, p, access.CaseRead, r.Office, "office")
 		if err != nil {
 			return f, err
 		}
@@ -236,8 +237,8 @@ func (d *Desk) filter(ctx context.Context, p access.Principal, r ListRequest) (s
 		return f, fault.Invalid("AREA_UNKNOWN", "area %s is unknown", r.Counterpart).Zh("对方区划不存在").On("counterpart")
 	}
 	switch {
-	case r.PageSize < 0 || r.PageSize > MaxBatch:
-		return f, fault.Invalid("PAGE_SIZE", "page of %d, at most %d", r.PageSize, MaxBatch).Zh("每页最多 %d 条", MaxBatch).On("page_size")
+	case r.PageSize < 0 || r.PageSize > usher.MaxBatch:
+		return f, fault.Invalid("PAGE_SIZE", "page of %d, at most %d", r.PageSize, usher.MaxBatch).Zh("每页最多 %d 条", usher.MaxBatch).On("page_size")
 	case r.PageSize == 0:
 		f.Limit = 50
 	default:
@@ -293,7 +294,7 @@ func parsePageToken(s string) (due time.Time, id cases.CaseID, office area.Key, 
 
 // Trace reads the timeline of a case.
 func (d *Desk) Trace(ctx context.Context, p access.Principal, id cases.CaseID, purpose string) (Trace, error) {
-	if err := d.allow(ctx, p, access.CaseRead, 0); err != nil {
+	if err := d.Allow(ctx, p, access.CaseRead, 0); err != nil {
 		return Trace{}, err
 	}
 	var t Trace

@@ -12,6 +12,7 @@ import (
 	"yipan/internal/fault"
 	"yipan/internal/fold"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // Correct replaces the fields of a case that still waits.
@@ -38,7 +39,7 @@ func (d *Desk) Correct(ctx context.Context, p access.Principal, r CorrectRequest
 		ch.entries = []book.Entry{correction(ch.c, f)}
 		return nil
 	}
-	return d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)})
+	return d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)})
 }
 
 func correction(c *book.Case, f *cases.Fields) book.Entry {
@@ -60,7 +61,7 @@ func (d *Desk) Distribute(ctx context.Context, p access.Principal, r DistributeR
 	}
 	chs := make([]*change, len(r.Refs))
 	for i, ref := range r.Refs {
-		chs[i] = &change{requestID: partID(r.RequestID, ref.Case), ref: ref, hash: d.hashOf(struct {
+		chs[i] = &change{requestID: partID(r.RequestID, ref.Case), ref: ref, hash: d.HashOf(struct {
 			Ref      CaseRef
 			Township area.Key
 		}{ref, r.Township})}
@@ -72,10 +73,10 @@ func (d *Desk) Distribute(ctx context.Context, p access.Principal, r DistributeR
 }
 
 func (d *Desk) checkDistribute(r DistributeRequest) error {
-	if err := tooMany(len(r.Refs)); err != nil {
+	if err := usher.TooMany(len(r.Refs)); err != nil {
 		return err
 	}
-	if err := checkRequestID(r.RequestID); err != nil {
+	if err := usher.CheckRequestID(r.RequestID); err != nil {
 		return err
 	}
 	if _, ok := area.Lookup(r.Township); !ok || r.Township.Level() != area.Township {
@@ -118,7 +119,7 @@ func (d *Desk) Reroute(ctx context.Context, p access.Principal, r RerouteRequest
 		}
 		return d.openAnew(ctx, tx, ch, *f, r.Destination, pol)
 	}
-	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: d.hashOf(r)}
+	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)}
 	view, _, err := d.one(ctx, p, v, ch)
 	switch {
 	case err != nil:
@@ -127,7 +128,7 @@ func (d *Desk) Reroute(ctx context.Context, p access.Principal, r RerouteRequest
 		return d.viewOf(ch.fresh.Project(cases.SideOpener, ch.side.Office)), nil
 	}
 	// Repeated: the case that was opened then.
-	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
+	err = d.In(ctx, p, func(tx *store.Tx) error {
 		sides, err := tx.SidesOf(ctx, []cases.CaseID{rerouteID(d.Book.Self, ch)})
 		for _, s := range sides {
 			if s.Side == cases.SideOpener {

@@ -6,6 +6,7 @@ import (
 	"yipan/internal/area"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
+	"yipan/internal/people"
 )
 
 // OpenRequest opens one case.
@@ -246,11 +247,7 @@ type Change struct {
 }
 
 // PersonRef names a person: by id, or by document (and name, where new).
-type PersonRef struct {
-	ID       cases.PersonID
-	Name     string
-	Document string
-}
+type PersonRef = people.Whose
 
 // Consent of one person (SECURITY D12).
 type Consent struct {

@@ -56,12 +56,12 @@ func (d *Desk) Changed(ids []cases.CaseID) { d.watch.changed(ids) }
 // Watch sends changes of the caller's cases until ctx ends or send fails. It
 // names cases and states, no persons.
 func (d *Desk) Watch(ctx context.Context, p access.Principal, office area.Key, send func(Change) error) error {
-	if err := d.allow(ctx, p, access.CaseRead, 0); err != nil {
+	if err := d.Allow(ctx, p, access.CaseRead, 0); err != nil {
 		return err
 	}
 	offices := p.Offices
 	if office != 0 {
-		o, err := d.office(ctx, p, access.CaseRead, office, "office")
+		o, err := d.Office(ctx, p, access.CaseRead, office, "office")
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,8 @@ func (d *Desk) Watch(ctx context.Context, p access.Principal, office area.Key, s
 
 func (d *Desk) tell(ctx context.Context, p access.Principal, offices []area.Key, ids []cases.CaseID, send func(Change) error) error {
 	var sides []store.Side
-	err := d.inDesk(ctx, offices, func(tx *store.Tx) (err error) {
+	p.Offices = offices
+	err := d.In(ctx, p, func(tx *store.Tx) (err error) {
 		sides, err = tx.SidesOf(ctx, ids)
 		return err
 	})

@@ -12,16 +12,17 @@ import (
 	"yipan/internal/fault"
 	"yipan/internal/ledger"
 	"yipan/internal/store"
+	"yipan/internal/usher"
 )
 
 // WithdrawConsent withdraws one consent. What has not left does not leave:
 // cases that cite it are corrected or withdrawn, feedback that was released
 // under it is erased and revoked. It returns those cases.
 func (d *Desk) WithdrawConsent(ctx context.Context, p access.Principal, requestID string, id cases.ConsentID) (Consent, []cases.CaseID, error) {
-	if err := d.allow(ctx, p, access.ConsentWrite, 0); err != nil {
+	if err := d.Allow(ctx, p, access.ConsentWrite, 0); err != nil {
 		return Consent{}, nil, err
 	}
-	if err := checkRequestID(requestID); err != nil {
+	if err := usher.CheckRequestID(requestID); err != nil {
 		return Consent{}, nil, err
 	}
 	about, err := d.casesAbout(ctx, p, id)
@@ -30,7 +31,7 @@ func (d *Desk) WithdrawConsent(ctx context.Context, p access.Principal, requestI
 	}
 	var c ledger.Consent
 	var touched []cases.CaseID
-	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
+	err = d.In(ctx, p, func(tx *store.Tx) error {
 		touched = nil
 		// Cases before consents, as everybody locks them.
 		cs, err := d.Book.Load(ctx, tx, about)
@@ -56,8 +57,8 @@ func (d *Desk) WithdrawConsent(ctx context.Context, p access.Principal, requestI
 		if err := tx.LogAccess(ctx, event); err != nil {
 			return err
 		}
-		req := store.Request{Account: p.ID, RequestID: requestID, Office: c.Office, Method: "withdraw_consent", Hash: d.hashOf(id)}
-		if done, err := d.repeated(ctx, tx, req); err != nil || done || !c.WithdrawnAt.IsZero() {
+		req := store.Request{Account: p.ID, RequestID: requestID, Office: c.Office, Method: "withdraw_consent", Hash: d.HashOf(id)}
+		if done, err := d.Repeated(ctx, tx, req); err != nil || done || !c.WithdrawnAt.IsZero() {
 			return err // withdrawn before: the same answer
 		}
 		if err := d.Book.Withdrawn(id, c.Office); err != nil {
@@ -89,7 +90,7 @@ func consentNotFound(id cases.ConsentID) error {
 // the caller does not see is logged as a miss.
 func (d *Desk) casesAbout(ctx context.Context, p access.Principal, id cases.ConsentID) (ids []cases.CaseID, err error) {
 	var miss error
-	err = d.inDesk(ctx, p.Offices, func(tx *store.Tx) error {
+	err = d.In(ctx, p, func(tx *store.Tx) error {
 		ids, miss = nil, nil
 		held, err := d.Book.Consents(ctx, tx, []cases.ConsentID{id})
 		if err != nil {

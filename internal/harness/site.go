@@ -23,9 +23,13 @@ import (
 	"yipan/internal/directory"
 	"yipan/internal/exchange"
 	"yipan/internal/keys"
+	"yipan/internal/moves"
+	"yipan/internal/people"
 	"yipan/internal/policy"
 	"yipan/internal/seal"
+	"yipan/internal/services"
 	"yipan/internal/store"
+	"yipan/internal/todo"
 )
 
 // Site is one node without its doors and without a broker: database, book,
@@ -37,6 +41,10 @@ type Site struct {
 	Journal  *keys.Journal
 	Book     *book.Book
 	Desk     *desk.Desk
+	People   *people.People
+	Moves    *moves.Moves
+	Services *services.Services
+	Todo     *todo.Todo
 	Exchange *exchange.Exchange
 	// Skew is how far the site's clock is ahead of the world's.
 	Skew time.Duration
@@ -132,9 +140,15 @@ func (w *World) Start(s *Site, db *store.DB) {
 	s.DB = db
 	s.Book = book.New(s.Node, s.Keys, s.Journal, s.dir.Load, now)
 	s.Exchange = exchange.New(exchange.Config{DB: db, Book: s.Book, Keys: s.Keys, Now: now, Log: w.Log, Journal: s.Journal})
+	s.People = people.New(people.Config{DB: db, Book: s.Book, Keys: s.Keys, Now: now, Log: w.Log})
 	s.Desk = desk.New(desk.Config{
-		DB: db, Book: s.Book, Keys: s.Keys, Policies: w.Policies, Journal: s.Journal, Now: now, Log: w.Log, Version: "test", Name: "test",
+		DB: db, Book: s.Book, People: s.People, Keys: s.Keys, Policies: w.Policies, Journal: s.Journal, Now: now, Log: w.Log, Version: "test", Name: "test",
 		Rounds: s.Exchange.Start, SendAgain: s.Exchange.Resend, RoundTrip: s.Exchange.RoundTrip,
+	})
+	s.Moves = moves.New(moves.Config{DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Desk: s.Desk, Policies: w.Policies, Now: now, Log: w.Log})
+	s.Services = services.New(services.Config{DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Policies: w.Policies, Now: now, Log: w.Log})
+	s.Todo = todo.New(todo.Config{
+		DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Desk: s.Desk, Services: s.Services, Policies: w.Policies, Now: now, Log: w.Log,
 	})
 }
 

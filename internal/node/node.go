@@ -20,11 +20,15 @@ import (
 	"yipan/internal/fault"
 	"yipan/internal/jobs"
 	"yipan/internal/keys"
+	"yipan/internal/moves"
+	"yipan/internal/people"
 	"yipan/internal/policy"
 	"yipan/internal/relay"
 	"yipan/internal/rpc"
 	"yipan/internal/seal"
+	"yipan/internal/services"
 	"yipan/internal/store"
+	"yipan/internal/todo"
 )
 
 // Options are a node's configuration and what its surroundings lend it.
@@ -197,8 +201,8 @@ func (n *Node) connectBus(ctx context.Context) error {
 }
 
 // assemble puts the rooms of the exchange together and starts what works in the
-// background; it returns the desk, for the doors.
-func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, policies *policy.Set, journal *keys.Journal) (*desk.Desk, error) {
+// background; it returns the verbs, for the doors.
+func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, policies *policy.Set, journal *keys.Journal) (rpc.Config, error) {
 	c, reg, self := &n.opts.Config, n.opts.Registerer, n.opts.Config.ID()
 	dir := n.dir.current
 	bk := book.New(self, files, journal, dir, n.now)
@@ -213,8 +217,9 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 		Poll: c.Jobs.Poll, Daily: c.Jobs.Statement,
 		OnCases: func(ids []cases.CaseID) { d.Changed(ids) },
 	})
+	pp := people.New(people.Config{DB: db, Book: bk, Keys: files, Now: n.now, Log: n.log})
 	d = desk.New(desk.Config{
-		DB: db, Book: bk, Keys: files, Policies: policies, Journal: journal, Now: n.now, Log: n.log, Registerer: reg,
+		DB: db, Book: bk, People: pp, Keys: files, Policies: policies, Journal: journal, Now: n.now, Log: n.log, Registerer: reg,
 		Version: n.opts.Version, Name: c.Node.Name, Wake: rl.Wake,
 		Rounds: rounds(db, ex, rl.Wake), SendAgain: ex.Resend, RoundTrip: ex.RoundTrip, BrokerConnected: n.bus.Connected,
 	})
@@ -222,7 +227,7 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 	// also in a database put back to an older backup (SECURITY D10).
 	replayed, err := d.ReplayJournal(ctx)
 	if err != nil {
-		return nil, err
+		return rpc.Config{}, err
 	}
 	if replayed > 0 {
 		n.log.Info("journal replayed", "changes", replayed)
@@ -230,7 +235,10 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log, Registerer: reg, Interval: c.Jobs.Interval})
 	n.background("relay", rl.Run)
 	n.background("jobs", jb.Run)
-	return d, nil
+	mv := moves.New(moves.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Policies: policies, Now: n.now, Log: n.log})
+	sv := services.New(services.Config{DB: db, Book: bk, Keys: files, People: pp, Policies: policies, Now: n.now, Log: n.log})
+	td := todo.New(todo.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Services: sv, Policies: policies, Now: n.now, Log: n.log})
+	return rpc.Config{Desk: d, People: pp, Moves: mv, Services: sv, Todo: td}, nil
 }
 
 // rounds asks for statement rounds with a peer, or with all that were ever heard
@@ -256,11 +264,10 @@ func rounds(db *store.DB, ex *exchange.Exchange, wake func()) func(context.Conte
 }
 
 // openDoor begins to serve gRPC.
-func (n *Node) openDoor(d *desk.Desk, certificate *keys.Certificate) error {
-	server, err := rpc.New(rpc.Config{
-		Desk: d, Logger: n.log, Registerer: n.opts.Registerer, Version: n.opts.Version,
-		TLS: &tls.Config{Certificates: []tls.Certificate{certificate.TLS()}, MinVersion: tls.VersionTLS13},
-	})
+func (n *Node) openDoor(verbs rpc.Config, certificate *keys.Certificate) error {
+	verbs.Logger, verbs.Registerer, verbs.Version = n.log, n.opts.Registerer, n.opts.Version
+	verbs.TLS = &tls.Config{Certificates: []tls.Certificate{certificate.TLS()}, MinVersion: tls.VersionTLS13}
+	server, err := rpc.New(verbs)
 	if err != nil {
 		return err
 	}

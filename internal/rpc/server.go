@@ -20,8 +20,13 @@ import (
 	"yipan/internal/fault"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
+	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 	nodev1 "yipan/internal/gen/yipan/node/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
+	"yipan/internal/moves"
+	"yipan/internal/people"
+	"yipan/internal/services"
+	"yipan/internal/todo"
 )
 
 const (
@@ -43,6 +48,10 @@ const (
 // Registerer nil counts nowhere.
 type Config struct {
 	Desk       *desk.Desk
+	People     *people.People
+	Moves      *moves.Moves
+	Services   *services.Services
+	Todo       *todo.Todo
 	TLS        *tls.Config // with a certificate; at least TLS 1.2, HTTP/2
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -74,6 +83,11 @@ func New(c Config) (*Server, error) {
 	}
 	d := &door{authenticate: c.Desk.Authenticate, log: log, metrics: m, deadline: DefaultDeadline}
 	s := d.server(c.TLS)
+	ledgerv1.RegisterPersonServiceServer(s.grpc, &personService{people: c.People})
+	ledgerv1.RegisterMovementServiceServer(s.grpc, &movementService{moves: c.Moves})
+	ledgerv1.RegisterOfferServiceServer(s.grpc, &offerService{services: c.Services})
+	ledgerv1.RegisterTodoServiceServer(s.grpc, &todoService{todo: c.Todo})
+	ledgerv1.RegisterAuditServiceServer(s.grpc, &auditService{todo: c.Todo})
 	casesv1.RegisterCaseServiceServer(s.grpc, &caseService{desk: c.Desk, door: d})
 	consentv1.RegisterConsentServiceServer(s.grpc, &consentService{desk: c.Desk})
 	ratesv1.RegisterRateServiceServer(s.grpc, &rateService{desk: c.Desk})

@@ -222,41 +222,50 @@ func (r failedRow) Scan(...any) error { return r.err }
 // back. A deadlock or serialization failure runs fn again, at most four times,
 // so fn must have no effects of its own.
 func (db *DB) InDesk(ctx context.Context, offices []area.Key, fn func(*Tx) error) error {
-	return db.in(ctx, db.app, App, offices, fn)
+	return db.InDeskAs(ctx, "", offices, fn)
+}
+
+// InDeskAs is InDesk for a named account: it sees restricted persons of whom it
+// is a keeper (SECURITY D11).
+func (db *DB) InDeskAs(ctx context.Context, account string, offices []area.Key, fn func(*Tx) error) error {
+	return db.in(ctx, db.app, App, account, offices, fn)
 }
 
 // InExchange runs fn in a transaction of the exchange, whose sides are limited
 // to offices until fn widens them with SetOffices.
 func (db *DB) InExchange(ctx context.Context, offices []area.Key, fn func(*Tx) error) error {
-	return db.in(ctx, db.exchange, Exchange, offices, fn)
+	return db.in(ctx, db.exchange, Exchange, "", offices, fn)
 }
 
 // InPump is InExchange for claims, whose loss is only a second sending: its
 // commit does not wait for the disk.
 func (db *DB) InPump(ctx context.Context, fn func(*Tx) error) error {
-	return db.in(ctx, db.exchange, pump, nil, fn)
+	return db.in(ctx, db.exchange, pump, "", nil, fn)
 }
 
 // InCounts runs fn in a transaction that sees columns without persons.
 func (db *DB) InCounts(ctx context.Context, offices []area.Key, fn func(*Tx) error) error {
-	return db.in(ctx, db.counts, Counts, offices, fn)
+	return db.in(ctx, db.counts, Counts, "", offices, fn)
 }
 
 const tries = 5
 
-func (db *DB) in(ctx context.Context, pool *pgxpool.Pool, role Role, offices []area.Key, fn func(*Tx) error) error {
+func (db *DB) in(ctx context.Context, pool *pgxpool.Pool, role Role, account string, offices []area.Key, fn func(*Tx) error) error {
 	var err error
 	for range tries {
-		if err = db.once(ctx, pool, role, offices, fn); !again(err) {
+		if err = db.once(ctx, pool, role, account, offices, fn); !again(err) {
 			break
 		}
 	}
 	return translate("transaction", err)
 }
 
-func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, offices []area.Key, fn func(*Tx) error) error {
+func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, account string, offices []area.Key, fn func(*Tx) error) error {
 	// One round trip begins the transaction and limits it.
 	begin := "BEGIN; SELECT set_config('yipan.offices', '" + officeArray(offices) + "', true)"
+	if account != "" {
+		begin += ", set_config('yipan.account', '" + strings.ReplaceAll(account, "'", "''") + "', true)"
+	}
 	if role == pump {
 		begin += "; SET LOCAL synchronous_commit = off"
 	}

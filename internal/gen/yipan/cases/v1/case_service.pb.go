@@ -1097,6 +1097,311 @@ func (x *PairCaseResponse) GetCase() *Case {
 	return nil
 }
 
+// ListCandidatesRequest asks for candidates.
+type ListCandidatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case.
+	CaseId string `protobuf:"bytes,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Why; logged.
+	Purpose       string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCandidatesRequest) Reset() {
+	*x = ListCandidatesRequest{}
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCandidatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCandidatesRequest) ProtoMessage() {}
+
+func (x *ListCandidatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCandidatesRequest.ProtoReflect.Descriptor instead.
+func (*ListCandidatesRequest) Descriptor() ([]byte, []int) {
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListCandidatesRequest) GetCaseId() string {
+	if x != nil {
+		return x.CaseId
+	}
+	return ""
+}
+
+func (x *ListCandidatesRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+// Candidate is a person who may be the notice's.
+type Candidate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person.
+	PersonId string `protobuf:"bytes,1,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	// Name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Year of birth; 0: not known.
+	BirthYear int32 `protobuf:"varint,3,opt,name=birth_year,json=birthYear,proto3" json:"birth_year,omitempty"`
+	// The document redacted, "5********X".
+	Document string `protobuf:"bytes,4,opt,name=document,proto3" json:"document,omitempty"`
+	// 1 to 100.
+	Score int32 `protobuf:"varint,5,opt,name=score,proto3" json:"score,omitempty"`
+	// Why: document_equal, document_15_18, document_transposed, name_equal,
+	// name_dots, former_name, birth_equal, sex_differs, birth_differs,
+	// name_differs.
+	Reasons []string `protobuf:"bytes,6,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// The machine would pair it by itself: the document and the name are equal
+	// and no other candidate is.
+	Certain       bool `protobuf:"varint,7,opt,name=certain,proto3" json:"certain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Candidate) Reset() {
+	*x = Candidate{}
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Candidate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Candidate) ProtoMessage() {}
+
+func (x *Candidate) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
+func (*Candidate) Descriptor() ([]byte, []int) {
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Candidate) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *Candidate) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Candidate) GetBirthYear() int32 {
+	if x != nil {
+		return x.BirthYear
+	}
+	return 0
+}
+
+func (x *Candidate) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Candidate) GetScore() int32 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *Candidate) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *Candidate) GetCertain() bool {
+	if x != nil {
+		return x.Certain
+	}
+	return false
+}
+
+// ListCandidatesResponse answers ListCandidates, best first.
+type ListCandidatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 20.
+	Candidates    []*Candidate `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCandidatesResponse) Reset() {
+	*x = ListCandidatesResponse{}
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCandidatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCandidatesResponse) ProtoMessage() {}
+
+func (x *ListCandidatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCandidatesResponse.ProtoReflect.Descriptor instead.
+func (*ListCandidatesResponse) Descriptor() ([]byte, []int) {
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListCandidatesResponse) GetCandidates() []*Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+// UnpairCaseRequest undoes a pairing.
+type UnpairCaseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID or other unique text.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The case as seen.
+	Ref           *CaseRef `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpairCaseRequest) Reset() {
+	*x = UnpairCaseRequest{}
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpairCaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpairCaseRequest) ProtoMessage() {}
+
+func (x *UnpairCaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpairCaseRequest.ProtoReflect.Descriptor instead.
+func (*UnpairCaseRequest) Descriptor() ([]byte, []int) {
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UnpairCaseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UnpairCaseRequest) GetRef() *CaseRef {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+// UnpairCaseResponse answers UnpairCase.
+type UnpairCaseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The case.
+	Case          *Case `protobuf:"bytes,1,opt,name=case,proto3" json:"case,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpairCaseResponse) Reset() {
+	*x = UnpairCaseResponse{}
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpairCaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpairCaseResponse) ProtoMessage() {}
+
+func (x *UnpairCaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpairCaseResponse.ProtoReflect.Descriptor instead.
+func (*UnpairCaseResponse) Descriptor() ([]byte, []int) {
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *UnpairCaseResponse) GetCase() *Case {
+	if x != nil {
+		return x.Case
+	}
+	return nil
+}
+
 // AnswerCaseRequest answers one case.
 type AnswerCaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1112,7 +1417,7 @@ type AnswerCaseRequest struct {
 
 func (x *AnswerCaseRequest) Reset() {
 	*x = AnswerCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[16]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1429,7 @@ func (x *AnswerCaseRequest) String() string {
 func (*AnswerCaseRequest) ProtoMessage() {}
 
 func (x *AnswerCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[16]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1442,7 @@ func (x *AnswerCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerCaseRequest.ProtoReflect.Descriptor instead.
 func (*AnswerCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{16}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AnswerCaseRequest) GetRequestId() string {
@@ -1174,7 +1479,7 @@ type AnswerCaseResponse struct {
 
 func (x *AnswerCaseResponse) Reset() {
 	*x = AnswerCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[17]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1491,7 @@ func (x *AnswerCaseResponse) String() string {
 func (*AnswerCaseResponse) ProtoMessage() {}
 
 func (x *AnswerCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[17]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1504,7 @@ func (x *AnswerCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerCaseResponse.ProtoReflect.Descriptor instead.
 func (*AnswerCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{17}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AnswerCaseResponse) GetCase() *Case {
@@ -1227,7 +1532,7 @@ type BatchAnswerCasesRequest struct {
 
 func (x *BatchAnswerCasesRequest) Reset() {
 	*x = BatchAnswerCasesRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[18]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1544,7 @@ func (x *BatchAnswerCasesRequest) String() string {
 func (*BatchAnswerCasesRequest) ProtoMessage() {}
 
 func (x *BatchAnswerCasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[18]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1557,7 @@ func (x *BatchAnswerCasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchAnswerCasesRequest.ProtoReflect.Descriptor instead.
 func (*BatchAnswerCasesRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{18}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BatchAnswerCasesRequest) GetRequests() []*AnswerCaseRequest {
@@ -1273,7 +1578,7 @@ type BatchAnswerCasesResponse struct {
 
 func (x *BatchAnswerCasesResponse) Reset() {
 	*x = BatchAnswerCasesResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[19]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1590,7 @@ func (x *BatchAnswerCasesResponse) String() string {
 func (*BatchAnswerCasesResponse) ProtoMessage() {}
 
 func (x *BatchAnswerCasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[19]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1603,7 @@ func (x *BatchAnswerCasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchAnswerCasesResponse.ProtoReflect.Descriptor instead.
 func (*BatchAnswerCasesResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{19}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BatchAnswerCasesResponse) GetResults() []*ChangeResult {
@@ -1333,7 +1638,7 @@ type RecordOfferRequest struct {
 
 func (x *RecordOfferRequest) Reset() {
 	*x = RecordOfferRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[20]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1650,7 @@ func (x *RecordOfferRequest) String() string {
 func (*RecordOfferRequest) ProtoMessage() {}
 
 func (x *RecordOfferRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[20]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1663,7 @@ func (x *RecordOfferRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordOfferRequest.ProtoReflect.Descriptor instead.
 func (*RecordOfferRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{20}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RecordOfferRequest) GetRequestId() string {
@@ -1428,7 +1733,7 @@ type RecordOfferResponse struct {
 
 func (x *RecordOfferResponse) Reset() {
 	*x = RecordOfferResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[21]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1745,7 @@ func (x *RecordOfferResponse) String() string {
 func (*RecordOfferResponse) ProtoMessage() {}
 
 func (x *RecordOfferResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[21]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1758,7 @@ func (x *RecordOfferResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordOfferResponse.ProtoReflect.Descriptor instead.
 func (*RecordOfferResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{21}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RecordOfferResponse) GetCase() *Case {
@@ -1478,7 +1783,7 @@ type CorrectCaseRequest struct {
 
 func (x *CorrectCaseRequest) Reset() {
 	*x = CorrectCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[22]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1795,7 @@ func (x *CorrectCaseRequest) String() string {
 func (*CorrectCaseRequest) ProtoMessage() {}
 
 func (x *CorrectCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[22]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1808,7 @@ func (x *CorrectCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectCaseRequest.ProtoReflect.Descriptor instead.
 func (*CorrectCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{22}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CorrectCaseRequest) GetRequestId() string {
@@ -1540,7 +1845,7 @@ type CorrectCaseResponse struct {
 
 func (x *CorrectCaseResponse) Reset() {
 	*x = CorrectCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[23]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1857,7 @@ func (x *CorrectCaseResponse) String() string {
 func (*CorrectCaseResponse) ProtoMessage() {}
 
 func (x *CorrectCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[23]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1870,7 @@ func (x *CorrectCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectCaseResponse.ProtoReflect.Descriptor instead.
 func (*CorrectCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{23}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CorrectCaseResponse) GetCase() *Case {
@@ -1597,7 +1902,7 @@ type WithdrawCaseRequest struct {
 
 func (x *WithdrawCaseRequest) Reset() {
 	*x = WithdrawCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[24]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1914,7 @@ func (x *WithdrawCaseRequest) String() string {
 func (*WithdrawCaseRequest) ProtoMessage() {}
 
 func (x *WithdrawCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[24]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1927,7 @@ func (x *WithdrawCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCaseRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{24}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WithdrawCaseRequest) GetRequestId() string {
@@ -1657,7 +1962,7 @@ type WithdrawCaseResponse struct {
 
 func (x *WithdrawCaseResponse) Reset() {
 	*x = WithdrawCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[25]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1974,7 @@ func (x *WithdrawCaseResponse) String() string {
 func (*WithdrawCaseResponse) ProtoMessage() {}
 
 func (x *WithdrawCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[25]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1987,7 @@ func (x *WithdrawCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawCaseResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{25}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WithdrawCaseResponse) GetCase() *Case {
@@ -1707,7 +2012,7 @@ type RerouteCaseRequest struct {
 
 func (x *RerouteCaseRequest) Reset() {
 	*x = RerouteCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[26]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +2024,7 @@ func (x *RerouteCaseRequest) String() string {
 func (*RerouteCaseRequest) ProtoMessage() {}
 
 func (x *RerouteCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[26]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +2037,7 @@ func (x *RerouteCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerouteCaseRequest.ProtoReflect.Descriptor instead.
 func (*RerouteCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{26}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RerouteCaseRequest) GetRequestId() string {
@@ -1767,7 +2072,7 @@ type RerouteCaseResponse struct {
 
 func (x *RerouteCaseResponse) Reset() {
 	*x = RerouteCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[27]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2084,7 @@ func (x *RerouteCaseResponse) String() string {
 func (*RerouteCaseResponse) ProtoMessage() {}
 
 func (x *RerouteCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[27]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2097,7 @@ func (x *RerouteCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerouteCaseResponse.ProtoReflect.Descriptor instead.
 func (*RerouteCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{27}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RerouteCaseResponse) GetCase() *Case {
@@ -1817,7 +2122,7 @@ type DisputeCaseRequest struct {
 
 func (x *DisputeCaseRequest) Reset() {
 	*x = DisputeCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[28]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1829,7 +2134,7 @@ func (x *DisputeCaseRequest) String() string {
 func (*DisputeCaseRequest) ProtoMessage() {}
 
 func (x *DisputeCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[28]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1842,7 +2147,7 @@ func (x *DisputeCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisputeCaseRequest.ProtoReflect.Descriptor instead.
 func (*DisputeCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{28}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DisputeCaseRequest) GetRequestId() string {
@@ -1877,7 +2182,7 @@ type DisputeCaseResponse struct {
 
 func (x *DisputeCaseResponse) Reset() {
 	*x = DisputeCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[29]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2194,7 @@ func (x *DisputeCaseResponse) String() string {
 func (*DisputeCaseResponse) ProtoMessage() {}
 
 func (x *DisputeCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[29]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2207,7 @@ func (x *DisputeCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisputeCaseResponse.ProtoReflect.Descriptor instead.
 func (*DisputeCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{29}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DisputeCaseResponse) GetCase() *Case {
@@ -1927,7 +2232,7 @@ type CloseCaseRequest struct {
 
 func (x *CloseCaseRequest) Reset() {
 	*x = CloseCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[30]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2244,7 @@ func (x *CloseCaseRequest) String() string {
 func (*CloseCaseRequest) ProtoMessage() {}
 
 func (x *CloseCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[30]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2257,7 @@ func (x *CloseCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCaseRequest.ProtoReflect.Descriptor instead.
 func (*CloseCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{30}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CloseCaseRequest) GetRequestId() string {
@@ -1987,7 +2292,7 @@ type CloseCaseResponse struct {
 
 func (x *CloseCaseResponse) Reset() {
 	*x = CloseCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[31]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1999,7 +2304,7 @@ func (x *CloseCaseResponse) String() string {
 func (*CloseCaseResponse) ProtoMessage() {}
 
 func (x *CloseCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[31]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2012,7 +2317,7 @@ func (x *CloseCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCaseResponse.ProtoReflect.Descriptor instead.
 func (*CloseCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{31}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CloseCaseResponse) GetCase() *Case {
@@ -2037,7 +2342,7 @@ type ReopenCaseRequest struct {
 
 func (x *ReopenCaseRequest) Reset() {
 	*x = ReopenCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[32]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2049,7 +2354,7 @@ func (x *ReopenCaseRequest) String() string {
 func (*ReopenCaseRequest) ProtoMessage() {}
 
 func (x *ReopenCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[32]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2062,7 +2367,7 @@ func (x *ReopenCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenCaseRequest.ProtoReflect.Descriptor instead.
 func (*ReopenCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{32}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReopenCaseRequest) GetRequestId() string {
@@ -2097,7 +2402,7 @@ type ReopenCaseResponse struct {
 
 func (x *ReopenCaseResponse) Reset() {
 	*x = ReopenCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[33]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2109,7 +2414,7 @@ func (x *ReopenCaseResponse) String() string {
 func (*ReopenCaseResponse) ProtoMessage() {}
 
 func (x *ReopenCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[33]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2122,7 +2427,7 @@ func (x *ReopenCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenCaseResponse.ProtoReflect.Descriptor instead.
 func (*ReopenCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{33}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReopenCaseResponse) GetCase() *Case {
@@ -2145,7 +2450,7 @@ type TraceCaseRequest struct {
 
 func (x *TraceCaseRequest) Reset() {
 	*x = TraceCaseRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[34]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2462,7 @@ func (x *TraceCaseRequest) String() string {
 func (*TraceCaseRequest) ProtoMessage() {}
 
 func (x *TraceCaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[34]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2475,7 @@ func (x *TraceCaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceCaseRequest.ProtoReflect.Descriptor instead.
 func (*TraceCaseRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{34}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TraceCaseRequest) GetCaseId() string {
@@ -2202,7 +2507,7 @@ type TraceCaseResponse struct {
 
 func (x *TraceCaseResponse) Reset() {
 	*x = TraceCaseResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[35]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2519,7 @@ func (x *TraceCaseResponse) String() string {
 func (*TraceCaseResponse) ProtoMessage() {}
 
 func (x *TraceCaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[35]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2532,7 @@ func (x *TraceCaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceCaseResponse.ProtoReflect.Descriptor instead.
 func (*TraceCaseResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{35}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TraceCaseResponse) GetCase() *Case {
@@ -2262,7 +2567,7 @@ type WatchCasesRequest struct {
 
 func (x *WatchCasesRequest) Reset() {
 	*x = WatchCasesRequest{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[36]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2579,7 @@ func (x *WatchCasesRequest) String() string {
 func (*WatchCasesRequest) ProtoMessage() {}
 
 func (x *WatchCasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[36]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2592,7 @@ func (x *WatchCasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchCasesRequest.ProtoReflect.Descriptor instead.
 func (*WatchCasesRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{36}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchCasesRequest) GetOffice() string {
@@ -2316,7 +2621,7 @@ type WatchCasesResponse struct {
 
 func (x *WatchCasesResponse) Reset() {
 	*x = WatchCasesResponse{}
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[37]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2633,7 @@ func (x *WatchCasesResponse) String() string {
 func (*WatchCasesResponse) ProtoMessage() {}
 
 func (x *WatchCasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[37]
+	mi := &file_yipan_cases_v1_case_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2646,7 @@ func (x *WatchCasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchCasesResponse.ProtoReflect.Descriptor instead.
 func (*WatchCasesResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{37}
+	return file_yipan_cases_v1_case_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WatchCasesResponse) GetCaseId() string {
@@ -2461,7 +2766,29 @@ const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\n" +
 	"registered\x18\x02 \x01(\bR\n" +
 	"registered\x12(\n" +
-	"\x04case\x18\x03 \x01(\v2\x14.yipan.cases.v1.CaseR\x04case\"\x8d\x01\n" +
+	"\x04case\x18\x03 \x01(\v2\x14.yipan.cases.v1.CaseR\x04case\"J\n" +
+	"\x15ListCandidatesRequest\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\tR\x06caseId\x12\x18\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\"\xc1\x01\n" +
+	"\tCandidate\x12\x1b\n" +
+	"\tperson_id\x18\x01 \x01(\tR\bpersonId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"birth_year\x18\x03 \x01(\x05R\tbirthYear\x12\x1a\n" +
+	"\bdocument\x18\x04 \x01(\tR\bdocument\x12\x14\n" +
+	"\x05score\x18\x05 \x01(\x05R\x05score\x12\x18\n" +
+	"\areasons\x18\x06 \x03(\tR\areasons\x12\x18\n" +
+	"\acertain\x18\a \x01(\bR\acertain\"S\n" +
+	"\x16ListCandidatesResponse\x129\n" +
+	"\n" +
+	"candidates\x18\x01 \x03(\v2\x19.yipan.cases.v1.CandidateR\n" +
+	"candidates\"]\n" +
+	"\x11UnpairCaseRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12)\n" +
+	"\x03ref\x18\x02 \x01(\v2\x17.yipan.cases.v1.CaseRefR\x03ref\">\n" +
+	"\x12UnpairCaseResponse\x12(\n" +
+	"\x04case\x18\x01 \x01(\v2\x14.yipan.cases.v1.CaseR\x04case\"\x8d\x01\n" +
 	"\x11AnswerCaseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12)\n" +
@@ -2549,14 +2876,17 @@ const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.yipan.cases.v1.StateR\x05state\x12\x16\n" +
 	"\x06office\x18\x03 \x01(\tR\x06office\x12\x12\n" +
 	"\x04etag\x18\x04 \x01(\tR\x04etag\x12=\n" +
-	"\fdelivered_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt2\xd5\v\n" +
+	"\fdelivered_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt2\x8b\r\n" +
 	"\vCaseService\x12M\n" +
 	"\bOpenCase\x12\x1f.yipan.cases.v1.OpenCaseRequest\x1a .yipan.cases.v1.OpenCaseResponse\x12_\n" +
 	"\x0eBatchOpenCases\x12%.yipan.cases.v1.BatchOpenCasesRequest\x1a&.yipan.cases.v1.BatchOpenCasesResponse\x12J\n" +
 	"\aGetCase\x12\x1e.yipan.cases.v1.GetCaseRequest\x1a\x1f.yipan.cases.v1.GetCaseResponse\x12P\n" +
 	"\tListCases\x12 .yipan.cases.v1.ListCasesRequest\x1a!.yipan.cases.v1.ListCasesResponse\x12b\n" +
 	"\x0fDistributeCases\x12&.yipan.cases.v1.DistributeCasesRequest\x1a'.yipan.cases.v1.DistributeCasesResponse\x12M\n" +
-	"\bPairCase\x12\x1f.yipan.cases.v1.PairCaseRequest\x1a .yipan.cases.v1.PairCaseResponse\x12S\n" +
+	"\bPairCase\x12\x1f.yipan.cases.v1.PairCaseRequest\x1a .yipan.cases.v1.PairCaseResponse\x12_\n" +
+	"\x0eListCandidates\x12%.yipan.cases.v1.ListCandidatesRequest\x1a&.yipan.cases.v1.ListCandidatesResponse\x12S\n" +
+	"\n" +
+	"UnpairCase\x12!.yipan.cases.v1.UnpairCaseRequest\x1a\".yipan.cases.v1.UnpairCaseResponse\x12S\n" +
 	"\n" +
 	"AnswerCase\x12!.yipan.cases.v1.AnswerCaseRequest\x1a\".yipan.cases.v1.AnswerCaseResponse\x12e\n" +
 	"\x10BatchAnswerCases\x12'.yipan.cases.v1.BatchAnswerCasesRequest\x1a(.yipan.cases.v1.BatchAnswerCasesResponse\x12V\n" +
@@ -2585,7 +2915,7 @@ func file_yipan_cases_v1_case_service_proto_rawDescGZIP() []byte {
 	return file_yipan_cases_v1_case_service_proto_rawDescData
 }
 
-var file_yipan_cases_v1_case_service_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_yipan_cases_v1_case_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_yipan_cases_v1_case_service_proto_goTypes = []any{
 	(*OpenCaseRequest)(nil),          // 0: yipan.cases.v1.OpenCaseRequest
 	(*OpenCaseResponse)(nil),         // 1: yipan.cases.v1.OpenCaseResponse
@@ -2603,124 +2933,136 @@ var file_yipan_cases_v1_case_service_proto_goTypes = []any{
 	(*DistributeCasesResponse)(nil),  // 13: yipan.cases.v1.DistributeCasesResponse
 	(*PairCaseRequest)(nil),          // 14: yipan.cases.v1.PairCaseRequest
 	(*PairCaseResponse)(nil),         // 15: yipan.cases.v1.PairCaseResponse
-	(*AnswerCaseRequest)(nil),        // 16: yipan.cases.v1.AnswerCaseRequest
-	(*AnswerCaseResponse)(nil),       // 17: yipan.cases.v1.AnswerCaseResponse
-	(*BatchAnswerCasesRequest)(nil),  // 18: yipan.cases.v1.BatchAnswerCasesRequest
-	(*BatchAnswerCasesResponse)(nil), // 19: yipan.cases.v1.BatchAnswerCasesResponse
-	(*RecordOfferRequest)(nil),       // 20: yipan.cases.v1.RecordOfferRequest
-	(*RecordOfferResponse)(nil),      // 21: yipan.cases.v1.RecordOfferResponse
-	(*CorrectCaseRequest)(nil),       // 22: yipan.cases.v1.CorrectCaseRequest
-	(*CorrectCaseResponse)(nil),      // 23: yipan.cases.v1.CorrectCaseResponse
-	(*WithdrawCaseRequest)(nil),      // 24: yipan.cases.v1.WithdrawCaseRequest
-	(*WithdrawCaseResponse)(nil),     // 25: yipan.cases.v1.WithdrawCaseResponse
-	(*RerouteCaseRequest)(nil),       // 26: yipan.cases.v1.RerouteCaseRequest
-	(*RerouteCaseResponse)(nil),      // 27: yipan.cases.v1.RerouteCaseResponse
-	(*DisputeCaseRequest)(nil),       // 28: yipan.cases.v1.DisputeCaseRequest
-	(*DisputeCaseResponse)(nil),      // 29: yipan.cases.v1.DisputeCaseResponse
-	(*CloseCaseRequest)(nil),         // 30: yipan.cases.v1.CloseCaseRequest
-	(*CloseCaseResponse)(nil),        // 31: yipan.cases.v1.CloseCaseResponse
-	(*ReopenCaseRequest)(nil),        // 32: yipan.cases.v1.ReopenCaseRequest
-	(*ReopenCaseResponse)(nil),       // 33: yipan.cases.v1.ReopenCaseResponse
-	(*TraceCaseRequest)(nil),         // 34: yipan.cases.v1.TraceCaseRequest
-	(*TraceCaseResponse)(nil),        // 35: yipan.cases.v1.TraceCaseResponse
-	(*WatchCasesRequest)(nil),        // 36: yipan.cases.v1.WatchCasesRequest
-	(*WatchCasesResponse)(nil),       // 37: yipan.cases.v1.WatchCasesResponse
-	nil,                              // 38: yipan.cases.v1.RecordOfferRequest.FindingsEntry
-	(Kind)(0),                        // 39: yipan.cases.v1.Kind
-	(*Fields)(nil),                   // 40: yipan.cases.v1.Fields
-	(*Case)(nil),                     // 41: yipan.cases.v1.Case
-	(State)(0),                       // 42: yipan.cases.v1.State
-	(Side)(0),                        // 43: yipan.cases.v1.Side
-	(Waiting)(0),                     // 44: yipan.cases.v1.Waiting
-	(*timestamppb.Timestamp)(nil),    // 45: google.protobuf.Timestamp
-	(*Answer)(nil),                   // 46: yipan.cases.v1.Answer
-	(*Event)(nil),                    // 47: yipan.cases.v1.Event
-	(*SideTime)(nil),                 // 48: yipan.cases.v1.SideTime
+	(*ListCandidatesRequest)(nil),    // 16: yipan.cases.v1.ListCandidatesRequest
+	(*Candidate)(nil),                // 17: yipan.cases.v1.Candidate
+	(*ListCandidatesResponse)(nil),   // 18: yipan.cases.v1.ListCandidatesResponse
+	(*UnpairCaseRequest)(nil),        // 19: yipan.cases.v1.UnpairCaseRequest
+	(*UnpairCaseResponse)(nil),       // 20: yipan.cases.v1.UnpairCaseResponse
+	(*AnswerCaseRequest)(nil),        // 21: yipan.cases.v1.AnswerCaseRequest
+	(*AnswerCaseResponse)(nil),       // 22: yipan.cases.v1.AnswerCaseResponse
+	(*BatchAnswerCasesRequest)(nil),  // 23: yipan.cases.v1.BatchAnswerCasesRequest
+	(*BatchAnswerCasesResponse)(nil), // 24: yipan.cases.v1.BatchAnswerCasesResponse
+	(*RecordOfferRequest)(nil),       // 25: yipan.cases.v1.RecordOfferRequest
+	(*RecordOfferResponse)(nil),      // 26: yipan.cases.v1.RecordOfferResponse
+	(*CorrectCaseRequest)(nil),       // 27: yipan.cases.v1.CorrectCaseRequest
+	(*CorrectCaseResponse)(nil),      // 28: yipan.cases.v1.CorrectCaseResponse
+	(*WithdrawCaseRequest)(nil),      // 29: yipan.cases.v1.WithdrawCaseRequest
+	(*WithdrawCaseResponse)(nil),     // 30: yipan.cases.v1.WithdrawCaseResponse
+	(*RerouteCaseRequest)(nil),       // 31: yipan.cases.v1.RerouteCaseRequest
+	(*RerouteCaseResponse)(nil),      // 32: yipan.cases.v1.RerouteCaseResponse
+	(*DisputeCaseRequest)(nil),       // 33: yipan.cases.v1.DisputeCaseRequest
+	(*DisputeCaseResponse)(nil),      // 34: yipan.cases.v1.DisputeCaseResponse
+	(*CloseCaseRequest)(nil),         // 35: yipan.cases.v1.CloseCaseRequest
+	(*CloseCaseResponse)(nil),        // 36: yipan.cases.v1.CloseCaseResponse
+	(*ReopenCaseRequest)(nil),        // 37: yipan.cases.v1.ReopenCaseRequest
+	(*ReopenCaseResponse)(nil),       // 38: yipan.cases.v1.ReopenCaseResponse
+	(*TraceCaseRequest)(nil),         // 39: yipan.cases.v1.TraceCaseRequest
+	(*TraceCaseResponse)(nil),        // 40: yipan.cases.v1.TraceCaseResponse
+	(*WatchCasesRequest)(nil),        // 41: yipan.cases.v1.WatchCasesRequest
+	(*WatchCasesResponse)(nil),       // 42: yipan.cases.v1.WatchCasesResponse
+	nil,                              // 43: yipan.cases.v1.RecordOfferRequest.FindingsEntry
+	(Kind)(0),                        // 44: yipan.cases.v1.Kind
+	(*Fields)(nil),                   // 45: yipan.cases.v1.Fields
+	(*Case)(nil),                     // 46: yipan.cases.v1.Case
+	(State)(0),                       // 47: yipan.cases.v1.State
+	(Side)(0),                        // 48: yipan.cases.v1.Side
+	(Waiting)(0),                     // 49: yipan.cases.v1.Waiting
+	(*timestamppb.Timestamp)(nil),    // 50: google.protobuf.Timestamp
+	(*Answer)(nil),                   // 51: yipan.cases.v1.Answer
+	(*Event)(nil),                    // 52: yipan.cases.v1.Event
+	(*SideTime)(nil),                 // 53: yipan.cases.v1.SideTime
 }
 var file_yipan_cases_v1_case_service_proto_depIdxs = []int32{
-	39, // 0: yipan.cases.v1.OpenCaseRequest.kind:type_name -> yipan.cases.v1.Kind
-	40, // 1: yipan.cases.v1.OpenCaseRequest.fields:type_name -> yipan.cases.v1.Fields
-	41, // 2: yipan.cases.v1.OpenCaseResponse.case:type_name -> yipan.cases.v1.Case
+	44, // 0: yipan.cases.v1.OpenCaseRequest.kind:type_name -> yipan.cases.v1.Kind
+	45, // 1: yipan.cases.v1.OpenCaseRequest.fields:type_name -> yipan.cases.v1.Fields
+	46, // 2: yipan.cases.v1.OpenCaseResponse.case:type_name -> yipan.cases.v1.Case
 	0,  // 3: yipan.cases.v1.BatchOpenCasesRequest.requests:type_name -> yipan.cases.v1.OpenCaseRequest
 	3,  // 4: yipan.cases.v1.OpenResult.error:type_name -> yipan.cases.v1.ItemError
 	4,  // 5: yipan.cases.v1.BatchOpenCasesResponse.results:type_name -> yipan.cases.v1.OpenResult
-	41, // 6: yipan.cases.v1.GetCaseResponse.case:type_name -> yipan.cases.v1.Case
-	39, // 7: yipan.cases.v1.ListCasesRequest.kind:type_name -> yipan.cases.v1.Kind
-	42, // 8: yipan.cases.v1.ListCasesRequest.states:type_name -> yipan.cases.v1.State
-	43, // 9: yipan.cases.v1.ListCasesRequest.side:type_name -> yipan.cases.v1.Side
-	44, // 10: yipan.cases.v1.ListCasesRequest.waiting:type_name -> yipan.cases.v1.Waiting
-	45, // 11: yipan.cases.v1.ListCasesRequest.due_before:type_name -> google.protobuf.Timestamp
-	41, // 12: yipan.cases.v1.ListCasesResponse.cases:type_name -> yipan.cases.v1.Case
+	46, // 6: yipan.cases.v1.GetCaseResponse.case:type_name -> yipan.cases.v1.Case
+	44, // 7: yipan.cases.v1.ListCasesRequest.kind:type_name -> yipan.cases.v1.Kind
+	47, // 8: yipan.cases.v1.ListCasesRequest.states:type_name -> yipan.cases.v1.State
+	48, // 9: yipan.cases.v1.ListCasesRequest.side:type_name -> yipan.cases.v1.Side
+	49, // 10: yipan.cases.v1.ListCasesRequest.waiting:type_name -> yipan.cases.v1.Waiting
+	50, // 11: yipan.cases.v1.ListCasesRequest.due_before:type_name -> google.protobuf.Timestamp
+	46, // 12: yipan.cases.v1.ListCasesResponse.cases:type_name -> yipan.cases.v1.Case
 	10, // 13: yipan.cases.v1.DistributeCasesRequest.cases:type_name -> yipan.cases.v1.CaseRef
 	3,  // 14: yipan.cases.v1.ChangeResult.error:type_name -> yipan.cases.v1.ItemError
 	12, // 15: yipan.cases.v1.DistributeCasesResponse.results:type_name -> yipan.cases.v1.ChangeResult
 	10, // 16: yipan.cases.v1.PairCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	41, // 17: yipan.cases.v1.PairCaseResponse.case:type_name -> yipan.cases.v1.Case
-	10, // 18: yipan.cases.v1.AnswerCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	46, // 19: yipan.cases.v1.AnswerCaseRequest.answer:type_name -> yipan.cases.v1.Answer
-	41, // 20: yipan.cases.v1.AnswerCaseResponse.case:type_name -> yipan.cases.v1.Case
-	16, // 21: yipan.cases.v1.BatchAnswerCasesRequest.requests:type_name -> yipan.cases.v1.AnswerCaseRequest
-	12, // 22: yipan.cases.v1.BatchAnswerCasesResponse.results:type_name -> yipan.cases.v1.ChangeResult
-	10, // 23: yipan.cases.v1.RecordOfferRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	38, // 24: yipan.cases.v1.RecordOfferRequest.findings:type_name -> yipan.cases.v1.RecordOfferRequest.FindingsEntry
-	41, // 25: yipan.cases.v1.RecordOfferResponse.case:type_name -> yipan.cases.v1.Case
-	10, // 26: yipan.cases.v1.CorrectCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	40, // 27: yipan.cases.v1.CorrectCaseRequest.fields:type_name -> yipan.cases.v1.Fields
-	41, // 28: yipan.cases.v1.CorrectCaseResponse.case:type_name -> yipan.cases.v1.Case
-	10, // 29: yipan.cases.v1.WithdrawCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	41, // 30: yipan.cases.v1.WithdrawCaseResponse.case:type_name -> yipan.cases.v1.Case
-	10, // 31: yipan.cases.v1.RerouteCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	41, // 32: yipan.cases.v1.RerouteCaseResponse.case:type_name -> yipan.cases.v1.Case
-	10, // 33: yipan.cases.v1.DisputeCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	41, // 34: yipan.cases.v1.DisputeCaseResponse.case:type_name -> yipan.cases.v1.Case
-	10, // 35: yipan.cases.v1.CloseCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	41, // 36: yipan.cases.v1.CloseCaseResponse.case:type_name -> yipan.cases.v1.Case
-	10, // 37: yipan.cases.v1.ReopenCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
-	41, // 38: yipan.cases.v1.ReopenCaseResponse.case:type_name -> yipan.cases.v1.Case
-	41, // 39: yipan.cases.v1.TraceCaseResponse.case:type_name -> yipan.cases.v1.Case
-	47, // 40: yipan.cases.v1.TraceCaseResponse.events:type_name -> yipan.cases.v1.Event
-	48, // 41: yipan.cases.v1.TraceCaseResponse.side_times:type_name -> yipan.cases.v1.SideTime
-	42, // 42: yipan.cases.v1.WatchCasesResponse.state:type_name -> yipan.cases.v1.State
-	45, // 43: yipan.cases.v1.WatchCasesResponse.delivered_at:type_name -> google.protobuf.Timestamp
-	0,  // 44: yipan.cases.v1.CaseService.OpenCase:input_type -> yipan.cases.v1.OpenCaseRequest
-	2,  // 45: yipan.cases.v1.CaseService.BatchOpenCases:input_type -> yipan.cases.v1.BatchOpenCasesRequest
-	6,  // 46: yipan.cases.v1.CaseService.GetCase:input_type -> yipan.cases.v1.GetCaseRequest
-	8,  // 47: yipan.cases.v1.CaseService.ListCases:input_type -> yipan.cases.v1.ListCasesRequest
-	11, // 48: yipan.cases.v1.CaseService.DistributeCases:input_type -> yipan.cases.v1.DistributeCasesRequest
-	14, // 49: yipan.cases.v1.CaseService.PairCase:input_type -> yipan.cases.v1.PairCaseRequest
-	16, // 50: yipan.cases.v1.CaseService.AnswerCase:input_type -> yipan.cases.v1.AnswerCaseRequest
-	18, // 51: yipan.cases.v1.CaseService.BatchAnswerCases:input_type -> yipan.cases.v1.BatchAnswerCasesRequest
-	20, // 52: yipan.cases.v1.CaseService.RecordOffer:input_type -> yipan.cases.v1.RecordOfferRequest
-	22, // 53: yipan.cases.v1.CaseService.CorrectCase:input_type -> yipan.cases.v1.CorrectCaseRequest
-	24, // 54: yipan.cases.v1.CaseService.WithdrawCase:input_type -> yipan.cases.v1.WithdrawCaseRequest
-	26, // 55: yipan.cases.v1.CaseService.RerouteCase:input_type -> yipan.cases.v1.RerouteCaseRequest
-	28, // 56: yipan.cases.v1.CaseService.DisputeCase:input_type -> yipan.cases.v1.DisputeCaseRequest
-	30, // 57: yipan.cases.v1.CaseService.CloseCase:input_type -> yipan.cases.v1.CloseCaseRequest
-	32, // 58: yipan.cases.v1.CaseService.ReopenCase:input_type -> yipan.cases.v1.ReopenCaseRequest
-	34, // 59: yipan.cases.v1.CaseService.TraceCase:input_type -> yipan.cases.v1.TraceCaseRequest
-	36, // 60: yipan.cases.v1.CaseService.WatchCases:input_type -> yipan.cases.v1.WatchCasesRequest
-	1,  // 61: yipan.cases.v1.CaseService.OpenCase:output_type -> yipan.cases.v1.OpenCaseResponse
-	5,  // 62: yipan.cases.v1.CaseService.BatchOpenCases:output_type -> yipan.cases.v1.BatchOpenCasesResponse
-	7,  // 63: yipan.cases.v1.CaseService.GetCase:output_type -> yipan.cases.v1.GetCaseResponse
-	9,  // 64: yipan.cases.v1.CaseService.ListCases:output_type -> yipan.cases.v1.ListCasesResponse
-	13, // 65: yipan.cases.v1.CaseService.DistributeCases:output_type -> yipan.cases.v1.DistributeCasesResponse
-	15, // 66: yipan.cases.v1.CaseService.PairCase:output_type -> yipan.cases.v1.PairCaseResponse
-	17, // 67: yipan.cases.v1.CaseService.AnswerCase:output_type -> yipan.cases.v1.AnswerCaseResponse
-	19, // 68: yipan.cases.v1.CaseService.BatchAnswerCases:output_type -> yipan.cases.v1.BatchAnswerCasesResponse
-	21, // 69: yipan.cases.v1.CaseService.RecordOffer:output_type -> yipan.cases.v1.RecordOfferResponse
-	23, // 70: yipan.cases.v1.CaseService.CorrectCase:output_type -> yipan.cases.v1.CorrectCaseResponse
-	25, // 71: yipan.cases.v1.CaseService.WithdrawCase:output_type -> yipan.cases.v1.WithdrawCaseResponse
-	27, // 72: yipan.cases.v1.CaseService.RerouteCase:output_type -> yipan.cases.v1.RerouteCaseResponse
-	29, // 73: yipan.cases.v1.CaseService.DisputeCase:output_type -> yipan.cases.v1.DisputeCaseResponse
-	31, // 74: yipan.cases.v1.CaseService.CloseCase:output_type -> yipan.cases.v1.CloseCaseResponse
-	33, // 75: yipan.cases.v1.CaseService.ReopenCase:output_type -> yipan.cases.v1.ReopenCaseResponse
-	35, // 76: yipan.cases.v1.CaseService.TraceCase:output_type -> yipan.cases.v1.TraceCaseResponse
-	37, // 77: yipan.cases.v1.CaseService.WatchCases:output_type -> yipan.cases.v1.WatchCasesResponse
-	61, // [61:78] is the sub-list for method output_type
-	44, // [44:61] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	46, // 17: yipan.cases.v1.PairCaseResponse.case:type_name -> yipan.cases.v1.Case
+	17, // 18: yipan.cases.v1.ListCandidatesResponse.candidates:type_name -> yipan.cases.v1.Candidate
+	10, // 19: yipan.cases.v1.UnpairCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	46, // 20: yipan.cases.v1.UnpairCaseResponse.case:type_name -> yipan.cases.v1.Case
+	10, // 21: yipan.cases.v1.AnswerCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	51, // 22: yipan.cases.v1.AnswerCaseRequest.answer:type_name -> yipan.cases.v1.Answer
+	46, // 23: yipan.cases.v1.AnswerCaseResponse.case:type_name -> yipan.cases.v1.Case
+	21, // 24: yipan.cases.v1.BatchAnswerCasesRequest.requests:type_name -> yipan.cases.v1.AnswerCaseRequest
+	12, // 25: yipan.cases.v1.BatchAnswerCasesResponse.results:type_name -> yipan.cases.v1.ChangeResult
+	10, // 26: yipan.cases.v1.RecordOfferRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	43, // 27: yipan.cases.v1.RecordOfferRequest.findings:type_name -> yipan.cases.v1.RecordOfferRequest.FindingsEntry
+	46, // 28: yipan.cases.v1.RecordOfferResponse.case:type_name -> yipan.cases.v1.Case
+	10, // 29: yipan.cases.v1.CorrectCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	45, // 30: yipan.cases.v1.CorrectCaseRequest.fields:type_name -> yipan.cases.v1.Fields
+	46, // 31: yipan.cases.v1.CorrectCaseResponse.case:type_name -> yipan.cases.v1.Case
+	10, // 32: yipan.cases.v1.WithdrawCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	46, // 33: yipan.cases.v1.WithdrawCaseResponse.case:type_name -> yipan.cases.v1.Case
+	10, // 34: yipan.cases.v1.RerouteCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	46, // 35: yipan.cases.v1.RerouteCaseResponse.case:type_name -> yipan.cases.v1.Case
+	10, // 36: yipan.cases.v1.DisputeCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	46, // 37: yipan.cases.v1.DisputeCaseResponse.case:type_name -> yipan.cases.v1.Case
+	10, // 38: yipan.cases.v1.CloseCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	46, // 39: yipan.cases.v1.CloseCaseResponse.case:type_name -> yipan.cases.v1.Case
+	10, // 40: yipan.cases.v1.ReopenCaseRequest.ref:type_name -> yipan.cases.v1.CaseRef
+	46, // 41: yipan.cases.v1.ReopenCaseResponse.case:type_name -> yipan.cases.v1.Case
+	46, // 42: yipan.cases.v1.TraceCaseResponse.case:type_name -> yipan.cases.v1.Case
+	52, // 43: yipan.cases.v1.TraceCaseResponse.events:type_name -> yipan.cases.v1.Event
+	53, // 44: yipan.cases.v1.TraceCaseResponse.side_times:type_name -> yipan.cases.v1.SideTime
+	47, // 45: yipan.cases.v1.WatchCasesResponse.state:type_name -> yipan.cases.v1.State
+	50, // 46: yipan.cases.v1.WatchCasesResponse.delivered_at:type_name -> google.protobuf.Timestamp
+	0,  // 47: yipan.cases.v1.CaseService.OpenCase:input_type -> yipan.cases.v1.OpenCaseRequest
+	2,  // 48: yipan.cases.v1.CaseService.BatchOpenCases:input_type -> yipan.cases.v1.BatchOpenCasesRequest
+	6,  // 49: yipan.cases.v1.CaseService.GetCase:input_type -> yipan.cases.v1.GetCaseRequest
+	8,  // 50: yipan.cases.v1.CaseService.ListCases:input_type -> yipan.cases.v1.ListCasesRequest
+	11, // 51: yipan.cases.v1.CaseService.DistributeCases:input_type -> yipan.cases.v1.DistributeCasesRequest
+	14, // 52: yipan.cases.v1.CaseService.PairCase:input_type -> yipan.cases.v1.PairCaseRequest
+	16, // 53: yipan.cases.v1.CaseService.ListCandidates:input_type -> yipan.cases.v1.ListCandidatesRequest
+	19, // 54: yipan.cases.v1.CaseService.UnpairCase:input_type -> yipan.cases.v1.UnpairCaseRequest
+	21, // 55: yipan.cases.v1.CaseService.AnswerCase:input_type -> yipan.cases.v1.AnswerCaseRequest
+	23, // 56: yipan.cases.v1.CaseService.BatchAnswerCases:input_type -> yipan.cases.v1.BatchAnswerCasesRequest
+	25, // 57: yipan.cases.v1.CaseService.RecordOffer:input_type -> yipan.cases.v1.RecordOfferRequest
+	27, // 58: yipan.cases.v1.CaseService.CorrectCase:input_type -> yipan.cases.v1.CorrectCaseRequest
+	29, // 59: yipan.cases.v1.CaseService.WithdrawCase:input_type -> yipan.cases.v1.WithdrawCaseRequest
+	31, // 60: yipan.cases.v1.CaseService.RerouteCase:input_type -> yipan.cases.v1.RerouteCaseRequest
+	33, // 61: yipan.cases.v1.CaseService.DisputeCase:input_type -> yipan.cases.v1.DisputeCaseRequest
+	35, // 62: yipan.cases.v1.CaseService.CloseCase:input_type -> yipan.cases.v1.CloseCaseRequest
+	37, // 63: yipan.cases.v1.CaseService.ReopenCase:input_type -> yipan.cases.v1.ReopenCaseRequest
+	39, // 64: yipan.cases.v1.CaseService.TraceCase:input_type -> yipan.cases.v1.TraceCaseRequest
+	41, // 65: yipan.cases.v1.CaseService.WatchCases:input_type -> yipan.cases.v1.WatchCasesRequest
+	1,  // 66: yipan.cases.v1.CaseService.OpenCase:output_type -> yipan.cases.v1.OpenCaseResponse
+	5,  // 67: yipan.cases.v1.CaseService.BatchOpenCases:output_type -> yipan.cases.v1.BatchOpenCasesResponse
+	7,  // 68: yipan.cases.v1.CaseService.GetCase:output_type -> yipan.cases.v1.GetCaseResponse
+	9,  // 69: yipan.cases.v1.CaseService.ListCases:output_type -> yipan.cases.v1.ListCasesResponse
+	13, // 70: yipan.cases.v1.CaseService.DistributeCases:output_type -> yipan.cases.v1.DistributeCasesResponse
+	15, // 71: yipan.cases.v1.CaseService.PairCase:output_type -> yipan.cases.v1.PairCaseResponse
+	18, // 72: yipan.cases.v1.CaseService.ListCandidates:output_type -> yipan.cases.v1.ListCandidatesResponse
+	20, // 73: yipan.cases.v1.CaseService.UnpairCase:output_type -> yipan.cases.v1.UnpairCaseResponse
+	22, // 74: yipan.cases.v1.CaseService.AnswerCase:output_type -> yipan.cases.v1.AnswerCaseResponse
+	24, // 75: yipan.cases.v1.CaseService.BatchAnswerCases:output_type -> yipan.cases.v1.BatchAnswerCasesResponse
+	26, // 76: yipan.cases.v1.CaseService.RecordOffer:output_type -> yipan.cases.v1.RecordOfferResponse
+	28, // 77: yipan.cases.v1.CaseService.CorrectCase:output_type -> yipan.cases.v1.CorrectCaseResponse
+	30, // 78: yipan.cases.v1.CaseService.WithdrawCase:output_type -> yipan.cases.v1.WithdrawCaseResponse
+	32, // 79: yipan.cases.v1.CaseService.RerouteCase:output_type -> yipan.cases.v1.RerouteCaseResponse
+	34, // 80: yipan.cases.v1.CaseService.DisputeCase:output_type -> yipan.cases.v1.DisputeCaseResponse
+	36, // 81: yipan.cases.v1.CaseService.CloseCase:output_type -> yipan.cases.v1.CloseCaseResponse
+	38, // 82: yipan.cases.v1.CaseService.ReopenCase:output_type -> yipan.cases.v1.ReopenCaseResponse
+	40, // 83: yipan.cases.v1.CaseService.TraceCase:output_type -> yipan.cases.v1.TraceCaseResponse
+	42, // 84: yipan.cases.v1.CaseService.WatchCases:output_type -> yipan.cases.v1.WatchCasesResponse
+	66, // [66:85] is the sub-list for method output_type
+	47, // [47:66] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_yipan_cases_v1_case_service_proto_init() }
@@ -2735,7 +3077,7 @@ func file_yipan_cases_v1_case_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yipan_cases_v1_case_service_proto_rawDesc), len(file_yipan_cases_v1_case_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

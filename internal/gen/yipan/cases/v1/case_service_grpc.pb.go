@@ -27,6 +27,8 @@ const (
 	CaseService_ListCases_FullMethodName        = "/yipan.cases.v1.CaseService/ListCases"
 	CaseService_DistributeCases_FullMethodName  = "/yipan.cases.v1.CaseService/DistributeCases"
 	CaseService_PairCase_FullMethodName         = "/yipan.cases.v1.CaseService/PairCase"
+	CaseService_ListCandidates_FullMethodName   = "/yipan.cases.v1.CaseService/ListCandidates"
+	CaseService_UnpairCase_FullMethodName       = "/yipan.cases.v1.CaseService/UnpairCase"
 	CaseService_AnswerCase_FullMethodName       = "/yipan.cases.v1.CaseService/AnswerCase"
 	CaseService_BatchAnswerCases_FullMethodName = "/yipan.cases.v1.CaseService/BatchAnswerCases"
 	CaseService_RecordOffer_FullMethodName      = "/yipan.cases.v1.CaseService/RecordOffer"
@@ -61,6 +63,10 @@ type CaseServiceClient interface {
 	DistributeCases(ctx context.Context, in *DistributeCasesRequest, opts ...grpc.CallOption) (*DistributeCasesResponse, error)
 	// Pairs a notice with a person of the ledger.
 	PairCase(ctx context.Context, in *PairCaseRequest, opts ...grpc.CallOption) (*PairCaseResponse, error)
+	// Lists people of the ledger who may be the notice's, with reasons.
+	ListCandidates(ctx context.Context, in *ListCandidatesRequest, opts ...grpc.CallOption) (*ListCandidatesResponse, error)
+	// Undoes a pairing, until the notice is answered.
+	UnpairCase(ctx context.Context, in *UnpairCaseRequest, opts ...grpc.CallOption) (*UnpairCaseResponse, error)
 	// Answers one case.
 	AnswerCase(ctx context.Context, in *AnswerCaseRequest, opts ...grpc.CallOption) (*AnswerCaseResponse, error)
 	// Answers up to 1,000 cases, each with a result of its own.
@@ -149,6 +155,26 @@ func (c *caseServiceClient) PairCase(ctx context.Context, in *PairCaseRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PairCaseResponse)
 	err := c.cc.Invoke(ctx, CaseService_PairCase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *caseServiceClient) ListCandidates(ctx context.Context, in *ListCandidatesRequest, opts ...grpc.CallOption) (*ListCandidatesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCandidatesResponse)
+	err := c.cc.Invoke(ctx, CaseService_ListCandidates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *caseServiceClient) UnpairCase(ctx context.Context, in *UnpairCaseRequest, opts ...grpc.CallOption) (*UnpairCaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnpairCaseResponse)
+	err := c.cc.Invoke(ctx, CaseService_UnpairCase_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -295,6 +321,10 @@ type CaseServiceServer interface {
 	DistributeCases(context.Context, *DistributeCasesRequest) (*DistributeCasesResponse, error)
 	// Pairs a notice with a person of the ledger.
 	PairCase(context.Context, *PairCaseRequest) (*PairCaseResponse, error)
+	// Lists people of the ledger who may be the notice's, with reasons.
+	ListCandidates(context.Context, *ListCandidatesRequest) (*ListCandidatesResponse, error)
+	// Undoes a pairing, until the notice is answered.
+	UnpairCase(context.Context, *UnpairCaseRequest) (*UnpairCaseResponse, error)
 	// Answers one case.
 	AnswerCase(context.Context, *AnswerCaseRequest) (*AnswerCaseResponse, error)
 	// Answers up to 1,000 cases, each with a result of its own.
@@ -346,6 +376,12 @@ func (UnimplementedCaseServiceServer) DistributeCases(context.Context, *Distribu
 }
 func (UnimplementedCaseServiceServer) PairCase(context.Context, *PairCaseRequest) (*PairCaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PairCase not implemented")
+}
+func (UnimplementedCaseServiceServer) ListCandidates(context.Context, *ListCandidatesRequest) (*ListCandidatesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCandidates not implemented")
+}
+func (UnimplementedCaseServiceServer) UnpairCase(context.Context, *UnpairCaseRequest) (*UnpairCaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnpairCase not implemented")
 }
 func (UnimplementedCaseServiceServer) AnswerCase(context.Context, *AnswerCaseRequest) (*AnswerCaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AnswerCase not implemented")
@@ -505,6 +541,42 @@ func _CaseService_PairCase_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CaseServiceServer).PairCase(ctx, req.(*PairCaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CaseService_ListCandidates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCandidatesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CaseServiceServer).ListCandidates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CaseService_ListCandidates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CaseServiceServer).ListCandidates(ctx, req.(*ListCandidatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CaseService_UnpairCase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnpairCaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CaseServiceServer).UnpairCase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CaseService_UnpairCase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CaseServiceServer).UnpairCase(ctx, req.(*UnpairCaseRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -730,6 +802,14 @@ var CaseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PairCase",
 			Handler:    _CaseService_PairCase_Handler,
+		},
+		{
+			MethodName: "ListCandidates",
+			Handler:    _CaseService_ListCandidates_Handler,
+		},
+		{
+			MethodName: "UnpairCase",
+			Handler:    _CaseService_UnpairCase_Handler,
 		},
 		{
 			MethodName: "AnswerCase",

@@ -1,4 +1,4 @@
-package desk
+package people
 
 import (
 	"context"
@@ -12,17 +12,18 @@ import (
 	"yipan/internal/store"
 )
 
-type personRef struct {
-	office area.Key
-	doc    ident.Doc
-	fields *cases.Fields
+// Ref is somebody whom an office wants to find or add.
+type Ref struct {
+	Office area.Key
+	Doc    ident.Doc
+	Fields *cases.Fields
 }
 
-// persons finds people by blind index in their offices' ledgers and adds those
+// FindOrAdd finds people by blind index in their offices' ledgers and adds those
 // that are new; without a document everybody is new.
-func (d *Desk) persons(ctx context.Context, tx *store.Tx, refs []personRef) (ids []cases.PersonID, added []bool, err error) {
+func (l *People) FindOrAdd(ctx context.Context, tx *store.Tx, refs []Ref) (ids []cases.PersonID, added []bool, err error) {
 	added = make([]bool, len(refs))
-	ids, index, err := d.find(ctx, tx, refs)
+	ids, index, err := l.Find(ctx, tx, refs)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,7 +32,7 @@ func (d *Desk) persons(ctx context.Context, tx *store.Tx, refs []personRef) (ids
 		if !ids[i].IsZero() {
 			continue
 		}
-		p := d.newPerson(r)
+		p := l.newPerson(r)
 		p.DocIndex = index[i]
 		added[i] = true
 		if index[i] == nil {
@@ -46,7 +47,7 @@ func (d *Desk) persons(ctx context.Context, tx *store.Tx, refs []personRef) (ids
 		return nil, nil, err
 	}
 	// A concurrent request may have added the same people: theirs count.
-	found, _, err := d.find(ctx, tx, refs)
+	found, _, err := l.Find(ctx, tx, refs)
 	for i := range ids {
 		if index[i] != nil && err == nil {
 			ids[i] = found[i]
@@ -55,16 +56,16 @@ func (d *Desk) persons(ctx context.Context, tx *store.Tx, refs []personRef) (ids
 	return ids, added, err
 }
 
-// find looks people up by blind index in their offices' ledgers. ids are zero,
+// Find looks people up by blind index in their offices' ledgers. ids are zero,
 // and index is nil, for those without a document.
-func (d *Desk) find(ctx context.Context, tx *store.Tx, refs []personRef) (ids []cases.PersonID, index [][]byte, err error) {
+func (l *People) Find(ctx context.Context, tx *store.Tx, refs []Ref) (ids []cases.PersonID, index [][]byte, err error) {
 	ids, index = make([]cases.PersonID, len(refs)), make([][]byte, len(refs))
 	offices := map[area.Key][][]byte{}
 	for i, r := range refs {
-		if r.doc.Number != "" {
-			x := d.docIndex(r.office, r.doc)
+		if r.Doc.Number != "" {
+			x := l.DocIndex(r.Office, r.Doc)
 			index[i] = x[:]
-			offices[r.office] = append(offices[r.office], index[i])
+			offices[r.Office] = append(offices[r.Office], index[i])
 		}
 	}
 	for o, list := range offices {
@@ -73,7 +74,7 @@ func (d *Desk) find(ctx context.Context, tx *store.Tx, refs []personRef) (ids []
 			return nil, nil, err
 		}
 		for i, r := range refs {
-			if r.office == o && index[i] != nil {
+			if r.Office == o && index[i] != nil {
 				ids[i] = found[[16]byte(index[i])]
 			}
 		}
@@ -81,30 +82,31 @@ func (d *Desk) find(ctx context.Context, tx *store.Tx, refs []personRef) (ids []
 	return ids, index, nil
 }
 
-func (d *Desk) docIndex(office area.Key, doc ident.Doc) [16]byte {
+// DocIndex is the blind index of a document in an office.
+func (l *People) DocIndex(office area.Key, doc ident.Doc) [16]byte {
 	n := doc.Match18()
 	if n == "" {
 		n = doc.Kind.String() + ":" + doc.Number
 	}
-	return seal.Index(d.Keys.Index(), int64(office), "document", n)
+	return seal.Index(l.Keys.Index(), int64(office), "document", n)
 }
 
-func (d *Desk) newPerson(r personRef) store.Person {
-	p := store.Person{Office: r.office, Name: r.fields.Name, Sex: r.fields.Sex, Birth: r.fields.Birth, DocKind: uint32(r.doc.Kind)}
+func (l *People) newPerson(r Ref) store.Person {
+	p := store.Person{Office: r.Office, Name: r.Fields.Name, Sex: r.Fields.Sex, Birth: r.Fields.Birth, DocKind: uint32(r.Doc.Kind)}
 	_, _ = rand.Read(p.ID[:])
-	key, wrapped := d.Keys.Data().NewWrapped(book.PersonKeyAAD(p.ID))
+	key, wrapped := l.Keys.Data().NewWrapped(book.PersonKeyAAD(p.ID))
 	p.Key = wrapped
 	box := func(column, v string) []byte {
 		return seal.EncryptField(key, seal.AAD{Table: "person", Column: column, Row: p.ID[:]}, []byte(v))
 	}
-	if n := r.doc.Number; n != "" {
+	if n := r.Doc.Number; n != "" {
 		p.Doc = box("doc", n)
-		x := seal.Index(d.Keys.Index(), int64(r.office), "last4", n[max(0, len(n)-4):])
+		x := seal.Index(l.Keys.Index(), int64(r.Office), "last4", n[max(0, len(n)-4):])
 		p.Last4 = x[:]
 	}
-	if c := r.fields.Contact; c != "" {
+	if c := r.Fields.Contact; c != "" {
 		p.Phone = box("phone", c)
-		x := seal.Index(d.Keys.Index(), int64(r.office), "phone", c)
+		x := seal.Index(l.Keys.Index(), int64(r.Office), "phone", c)
 		p.PhoneIndex = x[:]
 	}
 	return p

@@ -1,0 +1,91 @@
+// Package people owns the office's book of persons (台帐, 一人一档): files, how
+// they are found, their history, duplicates, and who may see a restricted
+// person. Names and areas are plain and searched under row-level security;
+// documents, telephones and everything else are sealed under the person's key.
+// History is appended, never overwritten. Every read of a person is logged in
+// its own transaction. It opens no case and sends nothing.
+package people
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"yipan/internal/area"
+	"yipan/internal/book"
+	"yipan/internal/cases"
+	"yipan/internal/fault"
+	"yipan/internal/ident"
+	"yipan/internal/keys"
+	"yipan/internal/store"
+	"yipan/internal/usher"
+)
+
+// Config of the book of persons.
+type Config struct {
+	DB   *store.DB
+	Book *book.Book
+	Keys *keys.Files
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// People is the book of persons of a node. It is safe for concurrent use.
+type People struct {
+	*usher.Usher
+	Config
+}
+
+// New returns the book of persons.
+func New(c Config) *People { return &People{Usher: usher.New(c.DB, c.Keys, c.Log), Config: c} }
+
+// Whose names a person: by id, or by document (and name, where new).
+type Whose struct {
+	ID       cases.PersonID
+	Name     string
+	Document string
+}
+
+// Of finds a person of an office by id or document; with add, one that is new
+// is registered.
+func (l *People) Of(ctx context.Context, tx *store.Tx, office area.Key, r Whose, add bool) (cases.PersonID, error) {
+	none := NotFound().On("person")
+	if !r.ID.IsZero() {
+		known, err := book.Knows(ctx, tx, r.ID)
+		if err == nil && !known {
+			err = none
+		}
+		return r.ID, err
+	}
+	doc, _, err := ident.Parse(ident.KindAuto, r.Document)
+	if err != nil {
+		return cases.PersonID{}, usher.OnField(err, "person.document")
+	}
+	if !add {
+		x := l.DocIndex(office, doc)
+		found, err := tx.PersonIDs(ctx, office, [][]byte{x[:]})
+		if id, ok := found[x]; ok || err != nil {
+			return id, err
+		}
+		return cases.PersonID{}, none
+	}
+	name := ident.NormalizeName(r.Name)
+	if name == "" {
+		return cases.PersonID{}, fault.Invalid("REQUIRED", "name is missing").Zh("姓名不能为空").On("person.name")
+	}
+	f := &cases.Fields{Name: r.Name, Sex: uint32(doc.Sex())}
+	if b, ok := doc.Birth(); ok {
+		f.Birth = b
+	}
+	ids, _, err := l.FindOrAdd(ctx, tx, []Ref{{Office: office, Doc: doc, Fields: f}})
+	if err != nil {
+		return cases.PersonID{}, err
+	}
+	return ids[0], nil
+}
+
+// NotFound is the one answer about a person who is not here, who was erased, or
+// whom the caller may not see (SECURITY D11).
+func NotFound() *fault.Error {
+	return fault.NotFound("PERSON_NOT_FOUND", "no such person at this office").Zh("本单位没有该人员")
+}
