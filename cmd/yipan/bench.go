@@ -15,6 +15,7 @@ type BenchCommand struct {
 	Data    string `help:"把数据留在这个目录|Keep the data in this folder" type:"path"`
 	Out     string `help:"结果文件|File for the figures" default:"bench.json"`
 	Bulk    int    `help:"批量通报数|Notices of the bulk run" default:"40000"`
+	Ledger  int    `help:"改测台帐：这么多人时的查找、待办与个人页|Measure a ledger of so many people instead: search, to-do, person page"`
 	Backlog int    `help:"中断期间积压的通报数|Notices that wait during the outage" default:"100000"`
 }
 
@@ -24,11 +25,16 @@ func (c *BenchCommand) Run(ctx context.Context, e *cli.Env) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	_, err = bench.Run(ctx, bench.Config{
+	conf := bench.Config{
 		Dir: c.Data, Executable: self, Out: e.Out, JSON: c.Out, Bulk: c.Bulk, Backlog: c.Backlog,
 		Program: func(ctx context.Context, args []string, out, errOut io.Writer) int {
 			return run(ctx, args, cli.Std{Out: out, Err: errOut, Getenv: os.Getenv})
 		},
-	})
+	}
+	if c.Ledger > 0 {
+		_, err = bench.Ledger(ctx, conf, c.Ledger, c.Ledger/10)
+		return err
+	}
+	_, err = bench.Run(ctx, conf)
 	return err
 }

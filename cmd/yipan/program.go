@@ -22,6 +22,8 @@ type program struct {
 	Config    ConfigCommand    `cmd:"" help:"配置：查看、检查|The configuration: show, check"`
 	User      UserCommand      `cmd:"" help:"本节点的账号与令牌|Accounts and tokens of this node"`
 	Policy    PolicyCommand    `cmd:"" help:"政策文件|Policy files"`
+	Area      AreaCommand      `cmd:"" help:"行政区划：载入村级名称|Areas: load the names of villages"`
+	Key       KeyCommand       `cmd:"" help:"本节点的密钥：查看、更换检索密钥|The node's keys: list, rotate the index key"`
 	Doctor    DoctorCommand    `cmd:"" help:"检查本节点并说明怎么办|Check this node and say what to do"`
 	Bench     BenchCommand     `cmd:"" help:"性能测量|Measure performance"`
 	Version   VersionCommand   `cmd:"" help:"程序版本|The program's version"`

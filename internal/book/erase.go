@@ -67,6 +67,9 @@ func (b *Book) ErasePerson(ctx context.Context, tx *store.Tx, office area.Key, i
 	if err := b.journal(keys.Entry{Time: b.Now(), Kind: keys.ErasedPerson, ID: id[:], Office: int64(office)}); err != nil {
 		return err
 	}
+	if err := b.KeepCounted(ctx, tx, id); err != nil {
+		return err
+	}
 	return tx.ErasePerson(ctx, id)
 }
 

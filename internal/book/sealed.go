@@ -70,23 +70,26 @@ func (b *Book) Consents(ctx context.Context, tx *store.Tx, ids []cases.ConsentID
 	for _, r := range rows {
 		persons = append(persons, r.Person)
 	}
-	wrapped, err := tx.PersonKeys(ctx, persons)
+	held, err := tx.KeysAndGroups(ctx, persons)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[cases.ConsentID]ledger.Consent, len(rows))
 	for id, r := range rows {
-		w := wrapped[r.Person]
-		if w == nil {
+		h, ok := held[r.Person]
+		if !ok {
 			continue
 		}
-		key, err := b.Keys.Data().Unwrap(PersonKeyAAD(r.Person), w)
+		key, err := b.Keys.Data().Unwrap(PersonKeyAAD(r.Person), h.Key)
 		if err != nil {
 			return nil, err
 		}
-		if out[id], err = OpenConsent(key, r); err != nil {
+		c, err := OpenConsent(key, r)
+		if err != nil {
 			return nil, err
 		}
+		c.Files = h.Files
+		out[id] = c
 	}
 	return out, nil
 }
@@ -100,20 +103,6 @@ func (b *Book) Live(ctx context.Context, tx *store.Tx, id cases.ConsentID, purpo
 	}
 	c, ok := cs[id]
 	return ok && c.Covers(purpose, to, at), nil
-}
-
-func offerAAD(id cases.CaseID, round uint32) seal.AAD {
-	return seal.AAD{Table: "offer", Column: "sealed", Row: append(id[:], byte(round>>24), byte(round>>16), byte(round>>8), byte(round))}
-}
-
-// SealOffer returns an offer as it is stored.
-func SealOffer(key *seal.DataKey, id cases.CaseID, round uint32, o *ledger.Offer) ([]byte, error) {
-	return sealed(key, offerAAD(id, round), o, ledger.OfferBytes)
-}
-
-// OpenOffer reads what SealOffer wrote.
-func OpenOffer(key *seal.DataKey, o store.Offer) (ledger.Offer, error) {
-	return opened[ledger.Offer](key, offerAAD(o.Case, o.Round), o.Sealed, ledger.OfferBytes)
 }
 
 func privateAAD(id cases.CaseID) seal.AAD {

@@ -223,7 +223,27 @@ func (c *Case) Project(side cases.Side, office area.Key) store.Side {
 			p.Flags |= f.bit
 		}
 	}
+	p.Flags |= store.NewsFlags(c.news(side))
 	return p
+}
+
+// news counts what came to a side after the answer that answered_at tells of:
+// FEEDBACKs of the residence, and answers that changed an earlier one of their
+// round. What was revoked counts as well, so that the count never falls.
+func (c *Case) news(side cases.Side) int {
+	n := 0
+	for i := range c.Items {
+		switch h := &c.Items[i].Head; {
+		case c.Items[i].Rejected:
+		case h.Kind == cases.Feedback && side != h.Side && h.Side == c.State.Kind.ResidenceSide():
+			n++
+		case h.Kind == cases.Answer && side == cases.SideOpener && slices.ContainsFunc(c.Items[:i], func(o fold.Item) bool {
+			return o.Head.Kind == cases.Answer && o.Head.Round == h.Round && !o.Rejected
+		}):
+			n++
+		}
+	}
+	return n
 }
 
 func fill(p *store.Side, r *fold.Round, l cases.Limit) {

@@ -148,34 +148,6 @@ func (c *CaseRerouteCommand) Run(ctx context.Context, e *Env) error {
 	return show(e, &c.Write, resp, err)
 }
 
-// CasePairCommand pairs a notice with a person.
-type CasePairCommand struct {
-	Ref
-	Person string `placeholder:"ID" help:"台帐中的人员编号；不写则按通报上的证件查找，没有则新登记|Person of the ledger; else by the notice's own document, registered where new"`
-	Write
-}
-
-// Run pairs the notice.
-func (c *CasePairCommand) Run(ctx context.Context, e *Env) error {
-	ref, err := c.resolve(ctx, e)
-	if err != nil {
-		return err
-	}
-	s, err := e.cases()
-	if err != nil {
-		return err
-	}
-	resp, err := s.PairCase(ctx, &casesv1.PairCaseRequest{RequestId: c.id(), Ref: ref, PersonId: c.Person})
-	if err == nil && !e.JSON {
-		if resp.GetRegistered() {
-			e.say("已按通报新登记：%s", "Registered from the notice: %s", resp.GetPersonId())
-		} else {
-			e.say("已配对：%s", "Paired: %s", resp.GetPersonId())
-		}
-	}
-	return show(e, &c.Write, resp, err)
-}
-
 // CaseDistributeCommand gives cases to a township.
 type CaseDistributeCommand struct {
 	Cases    []string `arg:"" help:"案件编号或 编号@etag；- 从标准输入逐行读取（case list --json 的输出也可）|Case ids or id@etag; - reads lines from standard input, those of case list --json too"`

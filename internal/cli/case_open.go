@@ -16,6 +16,7 @@ type CaseOpenCommand struct {
 	Urgent              bool   `help:"协查：本人要求加急|Assistance: the person asked urgently"`
 	CertificateAskedOn  string `placeholder:"2006-01-02" help:"申请婚育证明之日（只留在本单位）|Day a certificate was asked for (stays here)"`
 	CertificateIssuedOn string `placeholder:"2006-01-02" help:"发给婚育证明之日（只留在本单位）|Day it was issued (stays here)"`
+	ApprovalID          string `help:"另一位经办人的审批编号（12 个月内第四个去向时需要）|Approval of a second user, for a fourth destination in 12 months"`
 	Write
 }
 
@@ -42,7 +43,7 @@ func (c *CaseOpenCommand) Run(ctx context.Context, e *Env) error {
 
 func (c *CaseOpenCommand) request(e *Env) (*casesv1.OpenCaseRequest, error) {
 	if c.From != "" {
-		if !c.empty() || c.Kind != "" || c.Destination != "" {
+		if !c.empty() || c.Kind != "" || c.Destination != "" || c.ApprovalID != "" {
 			return nil, usage(e, "--from 不能与其他内容选项同时使用", "--from takes no other content flags beside it")
 		}
 		req := &casesv1.OpenCaseRequest{}
@@ -68,7 +69,7 @@ func (c *CaseOpenCommand) request(e *Env) (*casesv1.OpenCaseRequest, error) {
 	}
 	return &casesv1.OpenCaseRequest{
 		RequestId: c.id(), Kind: kind, Origin: c.Origin, Destination: c.Destination, Fields: fields, Urgent: c.Urgent,
-		CertificateAskedOn: c.CertificateAskedOn, CertificateIssuedOn: c.CertificateIssuedOn,
+		CertificateAskedOn: c.CertificateAskedOn, CertificateIssuedOn: c.CertificateIssuedOn, ApprovalId: c.ApprovalID,
 	}, nil
 }
 

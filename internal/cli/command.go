@@ -4,8 +4,13 @@ package cli
 // Globals.
 type Commands struct {
 	Case      CaseCommand      `cmd:"" help:"案件：开立、查看、分发、配对、答复|Cases: open, read, distribute, pair, answer"`
+	Person    PersonCommand    `cmd:"" help:"人员档案：登记、查找、修改、历史、查看单|Persons' files: register, search, change, history, slip"`
+	Move      MoveCommand      `cmd:"" help:"流动：流出、流入、再流动、返回、户口迁移、变更、死亡|Movements: leave, arrive, on, return, transfer, identity, death"`
 	Consent   ConsentCommand   `cmd:"" help:"同意书：登记、撤回、查看|Consents: record, withdraw, list"`
 	Feedback  FeedbackCommand  `cmd:"" help:"登记一次三查服务告知|Record one offer of a round (三查)"`
+	Service   ServiceCommand   `cmd:"" help:"三查、药具、随访等服务：待告知、登记、批量登记、查看|Services (三查 and others): due, record, import, list"`
+	Todo      TodoCommand      `cmd:"" help:"待办：列出、计数、签阅、批量办理|What waits: list, count, take note, bulk actions"`
+	Audit     AuditCommand     `cmd:"" help:"访问日志（仅审计员）|The access log, for auditors"`
 	Rates     RatesCommand     `cmd:"" help:"各项工作指标|Rates of offices"`
 	Node      NodeCommand      `cmd:"" help:"本节点概况|What this node is"`
 	Peers     PeersCommand     `cmd:"" help:"对方节点：未签收件数与时长|Peers: what is unsettled and how old"`
@@ -22,7 +27,10 @@ type CaseCommand struct {
 	Get         CaseGetCommand         `cmd:"" help:"查看一个案件|Read one case"`
 	List        CaseListCommand        `cmd:"" help:"列出案件，先到期的在前|List cases, those due first coming first"`
 	Distribute  CaseDistributeCommand  `cmd:"" help:"把案件分发给乡镇（街道）|Give cases to a township"`
+	Candidates  CaseCandidatesCommand  `cmd:"" help:"查看本地台帐中可能与通报为同一人的人员|Whom of the ledger a notice may be about"`
 	Pair        CasePairCommand        `cmd:"" help:"与本地台帐配对|Pair a notice with a person of the ledger"`
+	Unpair      CaseUnpairCommand      `cmd:"" help:"撤销配对（答复前）|Undo a pairing, until it is answered"`
+	Accept      CaseAcceptCommand      `cmd:"" help:"把收到的通报转入台帐：登记流动并配对|Accept a received notice into the ledger"`
 	Answer      CaseAnswerCommand      `cmd:"" help:"答复一个案件|Answer one case"`
 	AnswerBatch CaseAnswerBatchCommand `cmd:"" help:"从 CSV 批量答复|Answer cases from a CSV file"`
 	Correct     CaseCorrectCommand     `cmd:"" help:"更正信息（以新内容替换全部字段）|Correct a case (replaces all fields)"`

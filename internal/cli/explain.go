@@ -203,6 +203,10 @@ func describe(err error, lang Lang) account {
 		}
 	}
 	a.Advice = advice(code, a.Reason, lang)
+	if code == codes.Unavailable && a.Reason == "" && strings.Contains(a.Message, "x509:") {
+		a.Message = lang.T("节点出示的证书与 --ca 不符", "the node's certificate is not the one that --ca trusts")
+		a.Advice = lang.T("向节点管理员要 node.crt（或其 CA），用 --ca 或 YIPAN_CA 指明", "ask the node's administrator for node.crt (or its CA) and name it by --ca or YIPAN_CA")
+	}
 	if w, ok := errors.AsType[*writeError](err); ok && (code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled) {
 		a.Request = w.id
 		a.Advice = fmt.Sprintf(lang.T("不确定是否已办理；稍后加上 --request-id %s 重做，不会重复办理",
@@ -233,12 +237,35 @@ var codesZh = map[codes.Code]string{
 }
 
 var advices = map[string][2]string{
-	"ETAG_STALE":         {"案件已有变化：用 yipan case get 重新查看后再办", "the case moved on: read it again with yipan case get"},
-	"UNAUTHENTICATED":    {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
-	"ON_BEHALF_REQUIRED": {"服务账号须用 --on-behalf 写明经办人", "a service account names the user by --on-behalf"},
-	"OFFICE_REQUIRED":    {"您有多个单位：用 --origin 或 --office 指明", "you work for several offices: name one by --origin or --office"},
-	"REQUEST_ID_REUSED":  {"此编号已办理过其他内容：换一个 --request-id，或用 case correct 更正", "this id was used for something else: take another --request-id, or use case correct"},
-	"BATCH_TOO_LARGE":    {"每批最多 1000 件，请分批", "at most 1,000 at once"},
+	"ETAG_STALE":          {"案件已有变化：用 yipan case get 重新查看后再办", "the case moved on: read it again with yipan case get"},
+	"PAIR_AMBIGUOUS":      {"用 yipan case candidates 查看，再用 yipan case pair --person 指定", "see yipan case candidates, then name one by yipan case pair --person"},
+	"NOT_ASSIGNED":        {"先由县级分发员用 yipan case distribute 分发", "the county's distributor gives it away first: yipan case distribute"},
+	"HAS_MERGED":          {"交换两个编号，或先用 yipan person unmerge 撤销", "exchange the two ids, or undo the merge first by yipan person unmerge"},
+	"PERSON_EXISTS":       {"用 yipan person search --document 查找已有档案，不要重复登记", "find the file with yipan person search --document"},
+	"PERSON_NOT_FOUND":    {"核对人员编号；其他单位的人员同样显示为没有", "check the id; people of other offices look the same as none"},
+	"PAGE_LIMIT":          {"今天不要再打开档案；确有需要请找安全员", "open no more files today; ask your security officer"},
+	"UNAUTHENTICATED":     {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
+	"ON_BEHALF_REQUIRED":  {"服务账号须用 --on-behalf 写明经办人", "a service account names the user by --on-behalf"},
+	"OFFICE_REQUIRED":     {"您有多个单位：用 --origin 或 --office 指明", "you work for several offices: name one by --origin or --office"},
+	"REQUEST_ID_REUSED":   {"此编号已办理过其他内容：换一个 --request-id，或用 case correct 更正", "this id was used for something else: take another --request-id, or use case correct"},
+	"STANDING_REFUSAL":    {"本人主动改变了意愿的，先用 yipan service standing 人员编号 --lift 取消", "if the person changed it, lift it first: yipan service standing PERSON --lift"},
+	"ROUND_OVER":          {"轮次结束后不再登记；用 yipan service due 查看正在进行的轮次", "nothing is recorded after its end; yipan service due shows the open round"},
+	"ROUND_NONE":          {"等下一轮开始后再办；轮次见政策文件", "wait for the next round; the policy has the rounds"},
+	"PERIOD_OVER":         {"更早月份的统计已定，不再登记", "earlier months are settled"},
+	"PERSON_DEAD":         {"核对人员编号；登记有误的，先撤销死亡登记", "check the id; a wrong registration of the death is taken back first"},
+	"LATER_MOVEMENT":      {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_AWAY":        {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_HERE":        {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_GONE":        {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"NOT_AWAY":            {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"IS_LEAVE":            {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"IS_RETURN":           {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"NOT_REGISTERED_HERE": {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"SAME_REGISTER":       {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_UNDONE":      {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"MOVEMENT_NOT_FOUND":  {"核对流动编号；其他单位的记录同样显示为没有", "check the id; movements of other offices look the same as none"},
+	"APPROVAL_REQUIRED":   {"请本单位另一位经办人用 yipan move approve 审批编号 批准后，带 --approval 重做", "let another clerk of the office run yipan move approve, then repeat with --approval"},
+	"BATCH_TOO_LARGE":     {"每批最多 1000 件，请分批", "at most 1,000 at once"},
 }
 
 var codeAdvices = map[codes.Code][2]string{

@@ -10,6 +10,7 @@ import (
 	"yipan/internal/area"
 	"yipan/internal/civil"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
+	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
 )
 
@@ -137,6 +138,10 @@ func apiPrefix(v any) string {
 		return "outcome_"
 	case casesv1.BasisKind:
 		return "basis_kind_"
+	case ledgerv1.TodoKind:
+		return "todo_kind_"
+	case ledgerv1.BulkAction:
+		return "bulk_action_"
 	default:
 		return "measure_"
 	}

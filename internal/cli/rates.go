@@ -58,6 +58,9 @@ func (c *RatesCommand) Run(ctx context.Context, e *Env) error {
 	t := &table{head: []string{e.T("指标", "MEASURE"), e.T("地区", "AREA"), e.T("类型", "KIND"), "n / d", "%",
 		e.T("不计入", "EXCLUDED"), e.T("超期", "OVERDUE")}, right: map[int]bool{3: true, 4: true}}
 	for _, r := range resp.GetRates() {
+		if c.ByTownship && r.GetD() == 0 && len(r.GetExcluded()) == 0 {
+			continue // most townships of a county have nothing in most periods
+		}
 		name, kind := r.GetAreaName(), kinds.name(r.GetKind(), e.Lang)
 		if name == "" {
 			name = place(r.GetArea())

@@ -22,6 +22,7 @@ import (
 
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
+	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 	nodev1 "yipan/internal/gen/yipan/node/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
 	"yipan/internal/keys"
@@ -33,6 +34,11 @@ type scripted struct {
 	consentv1.UnimplementedConsentServiceServer
 	nodev1.UnimplementedNodeServiceServer
 	ratesv1.UnimplementedRateServiceServer
+	ledgerv1.UnimplementedPersonServiceServer
+	ledgerv1.UnimplementedMovementServiceServer
+	ledgerv1.UnimplementedOfferServiceServer
+	ledgerv1.UnimplementedTodoServiceServer
+	ledgerv1.UnimplementedAuditServiceServer
 
 	addr, ca, token string
 
@@ -70,6 +76,11 @@ func newScripted(t *testing.T) *scripted {
 	consentv1.RegisterConsentServiceServer(g, s)
 	nodev1.RegisterNodeServiceServer(g, s)
 	ratesv1.RegisterRateServiceServer(g, s)
+	ledgerv1.RegisterPersonServiceServer(g, s)
+	ledgerv1.RegisterMovementServiceServer(g, s)
+	ledgerv1.RegisterOfferServiceServer(g, s)
+	ledgerv1.RegisterTodoServiceServer(g, s)
+	ledgerv1.RegisterAuditServiceServer(g, s)
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(lis) }()
 	t.Cleanup(func() {

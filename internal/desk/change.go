@@ -28,7 +28,8 @@ type change struct {
 	entries []book.Entry
 	private *ledger.Private
 	person  cases.PersonID
-	fresh   *book.Case // a case that the change opened
+	was     cases.PersonID // whom the side was about before the change unpaired it
+	fresh   *book.Case     // a case that the change opened
 
 	answer   AnswerInput // of an answer
 	repeated bool
@@ -309,6 +310,9 @@ func (d *Desk) finish(ctx context.Context, tx *store.Tx, p access.Principal, v v
 			s = fresh
 		}
 		ch.view = d.viewOf(s)
+		if !ch.was.IsZero() {
+			s.Person = ch.was
+		}
 		subjects[s.Office] = append(subjects[s.Office], subjectOf(s))
 	}
 	for _, o := range slices.Sorted(maps.Keys(subjects)) {
@@ -352,7 +356,13 @@ func (d *Desk) noted(ctx context.Context, p access.Principal, r ChangeRequest, k
 			head(&e.Head, &ch.c.State)
 		}
 		ch.entries = []book.Entry{e}
+		if kind == cases.Close {
+			return takeNote(ctx, tx, ch, d.Now())
+		}
 		if kind == cases.Reopen && ch.side.Side == cases.SideOpener {
+			if err := d.guardChange(ctx, tx, p, ch, kind); err != nil {
+				return err
+			}
 			return d.renew(ctx, tx, ch, e.Head.Round, book.Fields(ch.c, bodies))
 		}
 		return nil

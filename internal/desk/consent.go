@@ -9,6 +9,7 @@ import (
 	"yipan/internal/area"
 	"yipan/internal/book"
 	"yipan/internal/cases"
+	"yipan/internal/civil"
 	"yipan/internal/fault"
 	"yipan/internal/ledger"
 	"yipan/internal/store"
@@ -109,7 +110,27 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 	if _, ok := area.Lookup(c.Recipient); !ok {
 		return no("recipient", "AREA_UNKNOWN", "接收方区划不存在")
 	}
-	return c, nil
+	return c, d.checkText(&c)
+}
+
+// checkText ties the version of a text to its hash, as far as the policy of the
+// day on which the consent was given, or the program, knows the version.
+func (d *Desk) checkText(c *ledger.Consent) error {
+	p, err := d.Policies.At(civil.In(c.GivenAt))
+	if err != nil { // older than all policies
+		p, err = d.Policies.At(civil.In(d.Now()))
+	}
+	if err != nil {
+		return err
+	}
+	known, err := p.CheckText(c.Purpose, c.TextVersion, c.TextHash)
+	if f, ok := fault.As(err); ok {
+		return usher.OnField(err, "consent."+f.Field)
+	}
+	if !known {
+		d.Log.Info("consent under a text that no policy knows", "purpose", c.Purpose, "policy", p.Version)
+	}
+	return err
 }
 
 func (d *Desk) readConsent(ctx context.Context, tx *store.Tx, id cases.ConsentID) (ledger.Consent, error) {
@@ -153,29 +174,49 @@ func (d *Desk) ListConsents(ctx context.Context, p access.Principal, office area
 		if err != nil {
 			return err
 		}
-		event.Subjects = [][16]byte{id}
+		files, err := tx.GroupOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			event.Subjects = append(event.Subjects, file)
+		}
 		if err := tx.LogAccess(ctx, event); err != nil {
 			return err
 		}
-		key, err := d.Book.PersonKey(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		rows, err := tx.ConsentsOf(ctx, id)
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			c, err := book.OpenConsent(key, r)
-			if err != nil {
-				return err
-			}
-			out = append(out, consentView(&c))
-		}
-		return nil
+		out, err = d.consentsIn(ctx, tx, files)
+		return err
 	})
 	if err == nil {
 		err = miss
 	}
 	return out, err
+}
+
+// consentsIn reads the consents of a person's files, newest first.
+func (d *Desk) consentsIn(ctx context.Context, tx *store.Tx, files []cases.PersonID) (out []Consent, err error) {
+	for _, file := range files {
+		key, err := d.Book.PersonKey(ctx, tx, file)
+		if fault.Is(err, fault.KindNotFound) && len(files) > 1 {
+			continue // one of several that were merged is erased
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows, err := tx.ConsentsOf(ctx, file)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			c, err := book.OpenConsent(key, r)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, consentView(&c))
+		}
+	}
+	if len(files) > 1 {
+		slices.SortStableFunc(out, func(a, b Consent) int { return b.GivenAt.Compare(a.GivenAt) })
+	}
+	return out, nil
 }

@@ -200,7 +200,7 @@ func consent(held map[cases.ConsentID]ledger.Consent, id cases.ConsentID, person
 	switch {
 	case !ok:
 		return nil, fault.Invalid("CONSENT_UNKNOWN", "consent %s is not held by this office", id).Zh("没有找到该同意书").On(field)
-	case person.IsZero() || c.Person != person:
+	case !c.Of(person):
 		return nil, fault.Invalid("CONSENT_PERSON", "consent %s is of another person", id).Zh("该同意书不属于此人").On(field)
 	case !c.WithdrawnAt.IsZero():
 		return nil, fault.Invalid("CONSENT_WITHDRAWN", "consent %s was withdrawn", id).Zh("本人已撤回该同意").On(field)

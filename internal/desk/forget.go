@@ -10,6 +10,7 @@ import (
 	"yipan/internal/cases"
 	"yipan/internal/directory"
 	"yipan/internal/fault"
+	"yipan/internal/ledger"
 	"yipan/internal/store"
 )
 
@@ -154,8 +155,8 @@ func (d *Desk) eraseHere(ctx context.Context, tx *store.Tx, ids []cases.CaseID) 
 	return nil
 }
 
-// forgetUnknown erases a person of whom the office holds no case and no consent
-// any more.
+// forgetUnknown erases a person of whom only notices told, and of whom the office
+// holds no case and no consent any more.
 func (d *Desk) forgetUnknown(ctx context.Context, tx *store.Tx, office area.Key, person cases.PersonID) error {
 	sides, err := tx.SidesOfPerson(ctx, person)
 	if err != nil || len(sides) > 0 {
@@ -165,7 +166,13 @@ func (d *Desk) forgetUnknown(ctx context.Context, tx *store.Tx, office area.Key,
 	if err != nil || len(consents) > 0 {
 		return err
 	}
-	if known, err := book.Knows(ctx, tx, person); err != nil || !known {
+	files, err := tx.PersonsByID(ctx, []cases.PersonID{person})
+	// Whoever the office registered, or served, it knows by itself.
+	if err != nil || len(files) == 0 || files[0].Erased || files[0].Profile != nil || files[0].Presence != ledger.Unknown {
+		return err
+	}
+	// So it does who was found to be one with another file.
+	if group, err := tx.GroupOf(ctx, person); err != nil || len(group) > 1 {
 		return err
 	}
 	return d.Book.ErasePerson(ctx, tx, office, person)

@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"yipan/internal/access"
-	"yipan/internal/book"
+	"yipan/internal/area"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	"yipan/internal/fault"
 	"yipan/internal/fold"
 	"yipan/internal/ledger"
+	"yipan/internal/people"
 	"yipan/internal/policy"
 	"yipan/internal/store"
 )
@@ -25,29 +26,18 @@ func (d *Desk) checkOffer(r OfferRequest) error {
 	case !round.Open(now):
 		return fault.Conflict("ROUND_OVER", "offer round %d is not open now", r.OfferRound).Zh("该轮次不在办理期内").On("offer_round")
 	case !slices.Contains(ledger.OfferResults(), r.Result):
-		return fault.Invalid("OFFER_RESULT", "unknown result of an offer").Zh("服务结果代码不正确").On("result")
-	case r.Date.IsZero():
-		return fault.Invalid("REQUIRED", "date is missing").Zh("请填写服务日期").On("date")
-	case r.Date.After(civil.In(now)):
-		return fault.Invalid("FUTURE_DATE", "date lies in the future").Zh("服务日期不能晚于今天").On("date")
-	case !slices.Contains(ledger.Channels(), r.Channel):
-		return fault.Invalid("CHANNEL_CODE", "unknown channel").Zh("联系方式代码不正确").On("channel")
-	case r.Result != ledger.OfferDone && (len(r.Findings) > 0 || !r.Consent.IsZero()):
-		return fault.Invalid("FINDINGS_UNEXPECTED", "findings or consent without a service done").Zh("只有已服务的才填写结果和同意书").On("findings")
+		return fault.Invalid("OFFER_RESULT", "unknown result of an offer").Zh("结果只能是：done（已服务）、declined（谢绝）、standing_refusal（不再询问）、not_reached（未联系上）、not_applicable（不适用）").On("result")
 	}
-	for name, v := range r.Findings {
-		switch {
-		case !slices.Contains(ledger.Findings(), name):
-			return fault.Invalid("FIELD_NAME", "no such finding").Zh("检查结果只能是三查项目：pregnancy、iud、reproductive_health").On("findings")
-		case len(v) > ledger.MaxFinding:
-			return fault.Invalid("TEXT_LENGTH", "finding has %d bytes, at most %d", len(v), ledger.MaxFinding).Zh("检查结果最多 %d 字", ledger.MaxFinding/3).On("findings")
-		}
-	}
-	return nil
+	rec := r.record()
+	return people.CheckService(ledger.ThreeChecks, &rec, civil.In(now))
 }
 
-// RecordOffer records the offer of a round (三查) to one person. Nothing leaves
-// by it: feedback leaves for all at the round's end.
+func (r *OfferRequest) record() ledger.ServiceRecord {
+	return ledger.ServiceRecord{Result: r.Result, Date: r.Date, Channel: r.Channel, Findings: r.Findings, Consent: r.Consent}
+}
+
+// RecordOffer records the offer of a round (三查) to the person of a case.
+// Nothing leaves by it: feedback leaves for all at the round's end.
 func (d *Desk) RecordOffer(ctx context.Context, p access.Principal, r OfferRequest) (CaseView, error) {
 	v := verb{method: "offer", access: access.CaseOffer, fold: fold.VerbFeedback, residence: true, wrong: d.checkOffer(r)}
 	v.make = func(ctx context.Context, tx *store.Tx, ch *change, _ map[cases.ItemID]cases.Body) error {
@@ -60,60 +50,22 @@ func (d *Desk) RecordOffer(ctx context.Context, p access.Principal, r OfferReque
 		case ch.side.Person.IsZero():
 			return fault.Conflict("NOT_PAIRED", "case %s is not paired", ch.c.ID).Zh("请先配对人员，再记录服务")
 		}
-		return d.putOffer(ctx, tx, p, ch, r)
+		e := people.ServiceEntry{Person: ch.side.Person, Kind: ledger.ThreeChecks, Period: r.OfferRound, Record: r.record(), Origin: originOf(ch)}
+		e.Record.By, e.Record.At = p.ID, d.Now()
+		done, err := d.People.RecordServices(ctx, tx, []people.ServiceEntry{e})
+		if err != nil {
+			return err
+		}
+		return done[0].Err
 	}
 	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)})
 	return view, err
 }
 
-func (d *Desk) putOffer(ctx context.Context, tx *store.Tx, p access.Principal, ch *change, r OfferRequest) error {
-	// All consents of the person are locked, whatever was offered: a lock on one
-	// would show the database which offer was accepted (SECURITY D4).
-	held, err := d.consentsOf(ctx, tx, ch.side.Person)
-	if err != nil {
-		return err
+// originOf is the area that the residence's side, which is ch's, would tell.
+func originOf(ch *change) area.Key {
+	if ch.side.Side == cases.SideOpener {
+		return ch.c.Y
 	}
-	if !r.Consent.IsZero() {
-		origin := ch.c.X
-		if ch.side.Side == cases.SideOpener {
-			origin = ch.c.Y
-		}
-		if other, ok := held[r.Consent]; !ok || other.Person != ch.side.Person {
-			if held, err = d.Book.Consents(ctx, tx, []cases.ConsentID{r.Consent}); err != nil {
-				return err
-			}
-		}
-		if _, err := consent(held, r.Consent, ch.side.Person, ledger.PurposeFeedback, origin, d.Now(), "consent_id"); err != nil {
-			return err
-		}
-	}
-	key, err := d.Book.PersonKey(ctx, tx, ch.side.Person)
-	if err != nil {
-		return err
-	}
-	sealed, err := book.SealOffer(key, ch.c.ID, r.OfferRound, &ledger.Offer{
-		Result: r.Result, Date: r.Date, Channel: r.Channel, Findings: r.Findings, Consent: r.Consent, By: p.ID,
-	})
-	if err != nil {
-		return err
-	}
-	ok, err := tx.PutOffer(ctx, store.Offer{Case: ch.c.ID, Office: ch.side.Office, Round: r.OfferRound, Person: ch.side.Person, Sealed: sealed})
-	if err == nil && !ok {
-		return fault.Conflict("ROUND_OVER", "offer round %d is over", r.OfferRound).Zh("该轮次已结束，结果已反馈").On("offer_round")
-	}
-	return err
-}
-
-// consentsOf reads all consents of a person and keeps them from being withdrawn
-// until the transaction ends.
-func (d *Desk) consentsOf(ctx context.Context, tx *store.Tx, person cases.PersonID) (map[cases.ConsentID]ledger.Consent, error) {
-	rows, err := tx.ConsentsOf(ctx, person)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]cases.ConsentID, len(rows))
-	for i := range rows {
-		ids[i] = rows[i].ID
-	}
-	return d.Book.Consents(ctx, tx, ids)
+	return ch.c.X
 }

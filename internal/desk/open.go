@@ -69,6 +69,7 @@ type opening struct {
 	view     CaseView
 	subject  [16]byte // whom the view shows
 	err      error
+	guarded  bool // err is of this attempt alone: what stands may be otherwise in the next
 }
 
 func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) ([]*opening, error) {
@@ -89,12 +90,7 @@ func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) (
 		}
 		ids[js[i].id] = true
 	}
-	for _, j := range js {
-		if fault.Is(j.err, fault.KindDenied) { // one event, however many
-			d.LogDenied(ctx, p, access.CaseOpen, j.req.Origin)
-			break
-		}
-	}
+	d.logRefused(ctx, p, js, false)
 	if len(js) == 1 && js[0].err == nil {
 		err = d.combine.do(ctx, p, js[0])
 	} else {
@@ -103,6 +99,7 @@ func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) (
 	if err != nil {
 		return nil, err
 	}
+	d.logRefused(ctx, p, js, true)
 	d.wake()
 	for _, j := range js {
 		if j.err == nil && !j.repeated {
@@ -110,6 +107,17 @@ func (d *Desk) open(ctx context.Context, p access.Principal, rs []OpenRequest) (
 		}
 	}
 	return js, nil
+}
+
+// logRefused records that openings were denied, one event however many: by what
+// is asked, or by what is known of the people.
+func (d *Desk) logRefused(ctx context.Context, p access.Principal, js []*opening, guarded bool) {
+	for _, j := range js {
+		if j.guarded == guarded && fault.Is(j.err, fault.KindDenied) {
+			d.LogDenied(ctx, p, access.CaseOpen, j.req.Origin)
+			return
+		}
+	}
 }
 
 // openTogether opens cases of one account in one transaction.
@@ -153,17 +161,27 @@ func (d *Desk) prepare(p access.Principal, j *opening, pol *policy.Policy) error
 		return err
 	}
 	j.limit = cases.Limit{Days: uint32(l.Days), Working: l.Working, Calendar: uint32(pol.Calendar)}
-	a, i := r.CertificateAsked, r.CertificateIssued
-	if today := civil.In(d.Now()); a != nil && a.After(today) || i != nil && i.After(today) {
+	return CheckCertificate(r.CertificateAsked, r.CertificateIssued, civil.In(d.Now()))
+}
+
+// CheckCertificate holds the days on which a certificate was asked for and
+// issued against each other and against today; nil: it was not.
+func CheckCertificate(asked, issued *civil.Date, today civil.Date) error {
+	if asked != nil && asked.After(today) || issued != nil && issued.After(today) {
 		return fault.Invalid("FUTURE_DATE", "certificate asked for or issued in the future").Zh("申请或发证日期不能晚于今天").On("certificate_asked_on")
 	}
-	if i != nil && (a == nil || i.Before(*a)) {
+	if issued != nil && (asked == nil || issued.Before(*asked)) {
 		return fault.Invalid("CERTIFICATE_DATES", "certificate issued before it was asked for").Zh("发证日期早于申请日期，或没有申请日期").On("certificate_issued_on")
 	}
 	return nil
 }
 
 func (d *Desk) openAll(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening, pol *policy.Policy) error {
+	for _, j := range js {
+		if j.guarded {
+			j.err, j.guarded = nil, false
+		}
+	}
 	live, err := d.settleRepeated(ctx, tx, js)
 	if err != nil {
 		return err
@@ -202,9 +220,8 @@ func (d *Desk) openLive(ctx context.Context, tx *store.Tx, p access.Principal, l
 	if len(live) == 0 {
 		return nil
 	}
-	slices.SortFunc(live, func(a, b *opening) int { return bytes.Compare(a.id[:], b.id[:]) })
-	persons, err := d.register(ctx, tx, live)
-	if err != nil {
+	live, persons, err := d.register(ctx, tx, p, live)
+	if err != nil || len(live) == 0 {
 		return err
 	}
 	legs := make([]store.Leg, len(live))
@@ -303,6 +320,9 @@ func (d *Desk) bases(ctx context.Context, tx *store.Tx, js []*opening, pol *poli
 	}
 	var live []*opening
 	for i, j := range js {
+		if !j.req.Person.IsZero() {
+			known[i] = j.req.Person
+		}
 		if j.err = d.bindBases(j.fields, j.req.Fields, j.req.Kind, j.req.Destination, pol, held, known[i]); j.err == nil {
 			live = append(live, j)
 		}
@@ -326,15 +346,41 @@ func (d *Desk) bindBases(f *cases.Fields, in FieldsInput, kind cases.Kind, to ar
 	return nil
 }
 
-// register finds or adds the people of openings in their offices' ledgers and
-// returns their ids, in the order of js.
-func (d *Desk) register(ctx context.Context, tx *store.Tx, js []*opening) ([]cases.PersonID, error) {
-	refs := make([]people.Ref, len(js))
+// register finds or adds the people of openings in their offices' ledgers,
+// drops the openings that what is known of them forbids, and returns the others
+// with their people in order of case.
+func (d *Desk) register(ctx context.Context, tx *store.Tx, p access.Principal, js []*opening) ([]*opening, []cases.PersonID, error) {
+	persons, added := make([]cases.PersonID, len(js)), make([]bool, len(js))
+	var refs []people.Ref
+	var asked []int
 	for i, j := range js {
-		refs[i] = people.Ref{Office: j.office, Doc: j.doc, Fields: j.fields}
+		if persons[i] = j.req.Person; persons[i].IsZero() {
+			refs, asked = append(refs, people.Ref{Office: j.office, Doc: j.doc, Fields: j.fields}), append(asked, i)
+		}
 	}
-	ids, _, err := d.People.FindOrAdd(ctx, tx, refs)
-	return ids, err
+	found, fresh, err := d.People.FindOrAdd(ctx, tx, refs)
+	if err != nil {
+		return nil, nil, err
+	}
+	for n, i := range asked {
+		persons[i], added[i] = found[n], fresh[n]
+	}
+	pass, err := d.guard(ctx, tx, p, js, persons, added)
+	if err != nil {
+		return nil, nil, err
+	}
+	var order []int
+	for i := range js {
+		if pass[i] {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(js[a].id[:], js[b].id[:]) })
+	live, ids := make([]*opening, len(order)), make([]cases.PersonID, len(order))
+	for n, i := range order {
+		live[n], ids[n] = js[i], persons[i]
+	}
+	return live, ids, nil
 }
 
 func (d *Desk) certificates(ctx context.Context, tx *store.Tx, js []*opening, persons []cases.PersonID) error {

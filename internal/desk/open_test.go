@@ -177,6 +177,7 @@ func TestOpenBatch(t *testing.T) {
 	rs := []desk.OpenRequest{b.notice(1, there), b.notice(2, there), b.notice(3, there), b.notice(1, beside)}
 	rs[1].Fields.Basis = desk.BasisInput{}
 	rs[2].RequestID = rs[0].RequestID
+	rs[3].Kind = cases.Inflow
 	got, err := d.OpenCases(t.Context(), p, rs)
 	if err != nil {
 		t.Fatal(err)
@@ -278,6 +279,7 @@ func TestOpenWhileOthersRegister(t *testing.T) {
 	rs := make([]desk.OpenRequest, 24)
 	for i := range rs {
 		rs[i] = b.notice(i%3, there)
+		rs[i].Kind = cases.Inflow // of which several may wait
 	}
 	errs := make([]error, len(rs))
 	var wg sync.WaitGroup

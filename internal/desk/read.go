@@ -3,7 +3,6 @@ package desk
 import (
 	"context"
 	"encoding/base64"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/fault"
-	"yipan/internal/ident"
 	"yipan/internal/store"
 	"yipan/internal/usher"
 )
@@ -34,22 +32,6 @@ func (d *Desk) viewOf(s store.Side) CaseView {
 		v.NoNodeYet = !known
 	}
 	return v
-}
-
-// mask shows of a person no more than surname and birth year.
-func mask(f *cases.Fields) string {
-	if f == nil {
-		return "（已删除）"
-	}
-	name := ident.Surname(f.Name)
-	if name == "" {
-		r := []rune(ident.NormalizeName(f.Name))
-		name = string(r[:min(1, len(r))])
-	}
-	if f.Birth.IsZero() {
-		return name + "某"
-	}
-	return fmt.Sprintf("%s某（%d年生）", name, f.Birth.Year)
 }
 
 // shown fills in what the office may see of the bodies: the opener all of it,

@@ -182,6 +182,9 @@ func (d *Desk) forgetAgain(ctx context.Context, offices []area.Key, ids []cases.
 			if living[id] == nil {
 				continue
 			}
+			if err := d.Book.KeepCounted(ctx, tx, id); err != nil {
+				return err
+			}
 			if err := tx.ErasePerson(ctx, id); err != nil {
 				return err
 			}

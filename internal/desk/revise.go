@@ -35,6 +35,9 @@ func (d *Desk) Correct(ctx context.Context, p access.Principal, r CorrectRequest
 		if err := d.bindBases(f, r.Fields, kind, ch.c.Y, pol, held, ch.side.Person); err != nil {
 			return err
 		}
+		if err := d.guardChange(ctx, tx, p, ch, cases.Correct); err != nil {
+			return err
+		}
 		ch.warnings = warnings
 		ch.entries = []book.Entry{correction(ch.c, f)}
 		return nil
@@ -117,7 +120,10 @@ func (d *Desk) Reroute(ctx context.Context, p access.Principal, r RerouteRequest
 		if f == nil {
 			return fault.Conflict("ERASED", "fields of case %s are erased", ch.c.ID).Zh("该案件的人员信息已删除，无法改派")
 		}
-		return d.openAnew(ctx, tx, ch, *f, r.Destination, pol)
+		if err := d.openAnew(ctx, tx, ch, *f, r.Destination, pol); err != nil {
+			return err
+		}
+		return takeNote(ctx, tx, ch, d.Now())
 	}
 	ch := &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)}
 	view, _, err := d.one(ctx, p, v, ch)

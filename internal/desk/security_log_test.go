@@ -140,6 +140,30 @@ func TestSecurity36PersonsReturnedEqualPersonsLogged(t *testing.T) {
 		must(err)
 		return []cases.CaseID{id}
 	})
+	// Of an unpaired notice its case, and whom the list names.
+	check("ListCandidates", there, func() []cases.CaseID {
+		got, err := d.ListCandidates(ctx, y, other, "test")
+		must(err)
+		if len(got) != 1 {
+			t.Errorf("%d candidates", len(got))
+		}
+		return []cases.CaseID{other, id}
+	})
+	unpair := desk.UnpairRequest{RequestID: b.request(), Ref: b.ref(there, id)}
+	paired := who(there, id)
+	events, subjects := logged(t, raw, func() {
+		_, err := d.Unpair(ctx, y, unpair)
+		must(err)
+	})
+	if covered["UnpairCase"] = true; events != 1 || !slices.Equal(subjects, paired) {
+		t.Errorf("UnpairCase: %d events about %d people", events, len(subjects))
+	}
+	again := desk.PairRequest{RequestID: b.request(), Ref: b.ref(there, id), Person: cases.PersonID(paired[0])}
+	check("PairCase", there, func() []cases.CaseID {
+		_, err := d.Pair(ctx, y, again)
+		must(err)
+		return []cases.CaseID{id}
+	})
 	answer := desk.AnswerRequest{RequestID: b.request(), Ref: b.ref(there, id), Answer: desk.AnswerInput{Outcome: cases.Residing, Basis: desk.BasisInput{Kind: cases.BasisRequest}}}
 	for range 2 {
 		check("AnswerCase", there, func() []cases.CaseID {

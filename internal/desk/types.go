@@ -16,10 +16,15 @@ type OpenRequest struct {
 	Origin      area.Key // 0: the caller's only office
 	Destination area.Key // prefecture or below
 	Fields      FieldsInput
-	Urgent      bool // assistance: the person asked urgently
+	// Person of the office's ledger, where the caller of OpenIn knows and has
+	// checked who it is; zero: found or added by the document.
+	Person cases.PersonID `json:",omitzero"`
+	Urgent bool           // assistance: the person asked urgently
 	// When the person asked for a certificate and when it was issued; nil: not.
 	// They stay at this office, for its own 办证率.
 	CertificateAsked, CertificateIssued *civil.Date
+	// Approval of a second user, for a fourth destination in 12 months; zero: none.
+	Approval [16]byte `json:",omitzero"`
 }
 
 // FieldsInput is what a clerk types; empty members are derived where they can
@@ -201,6 +206,25 @@ type PairResult struct {
 	Person     cases.PersonID
 	Registered bool
 	Case       CaseView
+	Warnings   []string // Chinese, for the clerk
+}
+
+// UnpairRequest undoes a pairing.
+type UnpairRequest struct {
+	RequestID string
+	Ref       CaseRef
+}
+
+// Candidate is a person of the ledger whom a notice may be about.
+type Candidate struct {
+	Person    cases.PersonID
+	Name      string
+	BirthYear int      // 0: not known
+	Document  string   // redacted
+	Score     int      // 0 to 100
+	Reasons   []string // see package match
+	ReasonsZh []string
+	Certain   bool // the machine would pair it by itself
 }
 
 // OfferRequest records one offer of a round to one person.

@@ -111,13 +111,36 @@ func (d *Desk) casesAbout(ctx context.Context, p access.Principal, id cases.Cons
 }
 
 func casesOf(ctx context.Context, tx *store.Tx, person cases.PersonID) ([]cases.CaseID, error) {
-	sides, err := tx.SidesOfPerson(ctx, person)
+	sides, err := sidesAbout(ctx, tx, person)
 	ids := make([]cases.CaseID, len(sides))
 	for i := range sides {
 		ids[i] = sides[i].Case
 	}
 	slices.SortFunc(ids, func(a, b cases.CaseID) int { return slices.Compare(a[:], b[:]) })
 	return slices.Compact(ids), err
+}
+
+// sidesAbout returns the sides of the cases about a person, whichever of several
+// merged files they stand with: what one of them released may cite a consent
+// of another.
+func sidesAbout(ctx context.Context, tx *store.Tx, person cases.PersonID) ([]store.Side, error) {
+	roots, err := tx.Roots(ctx, []cases.PersonID{person})
+	if err != nil {
+		return nil, err
+	}
+	groups, err := tx.Groups(ctx, []cases.PersonID{roots[person]})
+	if err != nil {
+		return nil, err
+	}
+	var out []store.Side
+	for _, id := range groups[roots[person]] {
+		sides, err := tx.SidesOfPerson(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sides...)
+	}
+	return out, nil
 }
 
 func firstOffice(p access.Principal) area.Key {
@@ -145,7 +168,7 @@ func (d *Desk) putWithdrawn(ctx context.Context, tx *store.Tx, c *ledger.Consent
 // nobody can cite it any more. cs are the person's cases that were locked
 // before it; those that came in between are locked now.
 func (d *Desk) unwind(ctx context.Context, tx *store.Tx, offices []area.Key, w *ledger.Consent, cs map[cases.CaseID]*book.Case) ([]cases.CaseID, error) {
-	sides, err := tx.SidesOfPerson(ctx, w.Person)
+	sides, err := sidesAbout(ctx, tx, w.Person)
 	if err != nil || len(sides) == 0 {
 		return nil, err
 	}

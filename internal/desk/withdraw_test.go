@@ -31,18 +31,24 @@ func TestWithdrawConsentUnwindsCases(t *testing.T) {
 	both(t, func(t *testing.T, b *bureau) {
 		notice := b.consents(here, 1, ledger.PurposeNotice, there)
 		confirm := b.consents(here, 1, ledger.PurposeConfirm, there)
-		open := func(basis, conf cases.ConsentID) cases.CaseID {
+		open := func(kind cases.Kind, basis, conf cases.ConsentID) cases.CaseID {
 			r := b.notice(1, there)
+			r.Kind = kind
 			if !basis.IsZero() {
 				r.Fields.Basis = desk.BasisInput{Kind: cases.BasisConsent, Consent: basis}
 			}
 			r.Fields.Confirm = conf
 			return b.open(r)
 		}
-		withNotice, withConfirm, with := open(notice.ID, cases.ConsentID{}), open(cases.ConsentID{}, confirm.ID), open(notice.ID, confirm.ID)
-		answered, closed, without := open(cases.ConsentID{}, confirm.ID), open(cases.ConsentID{}, confirm.ID), open(cases.ConsentID{}, cases.ConsentID{})
+		none := cases.ConsentID{}
+		withNotice, without := open(cases.Inflow, notice.ID, none), open(cases.Inflow, none, none)
+		answered := open(cases.Outflow, none, confirm.ID) // one outflow notice waits at a time
 		b.answer(there, answered, desk.AnswerInput{Outcome: cases.Residing})
+		with := open(cases.Outflow, notice.ID, confirm.ID)
+		b.answer(there, with, desk.AnswerInput{Outcome: cases.Residing})
+		closed := open(cases.Outflow, none, confirm.ID)
 		b.change(here, closed, closing)
+		withConfirm := open(cases.Outflow, none, confirm.ID)
 
 		request := b.request()
 		got, ids, err := b.at(here).WithdrawConsent(t.Context(), clerk(here), request, confirm.ID)

@@ -33,7 +33,7 @@ func (x *Exchange) SendDrafts(ctx context.Context, offices []area.Key) (n int, e
 	var after cases.CaseID
 	for {
 		// Drafts that must wait, for a peer or a disclosure, hold no others up.
-		sent, last, more := 0, store.Offer{Due: due, Case: after}, false
+		sent, last, more := 0, store.Draft{Due: due, Case: after}, false
 		err := x.DB.InExchange(ctx, offices, func(tx *store.Tx) error {
 			sent, more = 0, false
 			drafts, err := tx.OfferDrafts(ctx, due, after, draftsAtOnce)
@@ -55,7 +55,7 @@ func (x *Exchange) SendDrafts(ctx context.Context, offices []area.Key) (n int, e
 	}
 }
 
-func (x *Exchange) sendDrafts(ctx context.Context, tx *store.Tx, drafts []store.Offer, offices []area.Key, epoch string) (int, error) {
+func (x *Exchange) sendDrafts(ctx context.Context, tx *store.Tx, drafts []store.Draft, offices []area.Key, epoch string) (int, error) {
 	ids := make([]cases.CaseID, 0, len(drafts))
 	for _, d := range drafts {
 		ids = append(ids, d.Case)
@@ -64,10 +64,27 @@ func (x *Exchange) sendDrafts(ctx context.Context, tx *store.Tx, drafts []store.
 	if err != nil {
 		return 0, err
 	}
+	// Read once the cases are locked: nobody pairs or unpairs one now.
+	sides, err := tx.SidesOf(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	paired := make(map[sideKey]cases.PersonID, len(sides))
+	for _, s := range sides {
+		paired[sideKey{s.Case, s.Office}] = s.Person
+	}
+	people := make([]cases.PersonID, len(drafts))
+	for i, d := range drafts {
+		people[i] = paired[sideKey{d.Case, d.Office}]
+	}
+	offered, err := x.offeredTo(ctx, tx, drafts, people)
+	if err != nil {
+		return 0, err
+	}
 	gates := map[cases.NodeID]bool{}
 	sent := 0
 	var changed []*book.Case
-	for _, d := range drafts {
+	for i, d := range drafts {
 		c := cs[d.Case]
 		if c == nil {
 			continue
@@ -86,13 +103,18 @@ func (x *Exchange) sendDrafts(ctx context.Context, tx *store.Tx, drafts []store.
 		if !ok {
 			continue
 		}
-		if err := x.sendDraft(ctx, tx, c, d); err != nil {
+		if err := x.sendDraft(ctx, tx, c, d, people[i], offered); err != nil {
 			return 0, err
 		}
 		sent++
 		changed = append(changed, c)
 	}
 	return sent, x.Book.Project(ctx, tx, changed, offices)
+}
+
+type sideKey struct {
+	id     cases.CaseID
+	office area.Key
 }
 
 // feedbackOf returns a FEEDBACK of the round, or a REVOKE of one (M12).
@@ -129,8 +151,8 @@ func (x *Exchange) mayLeave(ctx context.Context, tx *store.Tx, c *book.Case, gat
 	return x.Book.Disclosed(ctx, tx, c)
 }
 
-func (x *Exchange) sendDraft(ctx context.Context, tx *store.Tx, c *book.Case, d store.Offer) error {
-	body, err := x.feedbackBody(ctx, tx, c, d)
+func (x *Exchange) sendDraft(ctx context.Context, tx *store.Tx, c *book.Case, d store.Draft, person cases.PersonID, o *offered) error {
+	body, err := x.feedbackBody(c, d, person, o)
 	if err != nil {
 		return err
 	}
@@ -142,49 +164,25 @@ func (x *Exchange) sendDraft(ctx context.Context, tx *store.Tx, c *book.Case, d 
 	return tx.SentOffer(ctx, d, items[0].ID)
 }
 
-// feedbackBody is RELEASED with the fields that a live consent names, else
-// NO_DISCLOSURE: declined, withheld, unavailable and not offered alike.
-func (x *Exchange) feedbackBody(ctx context.Context, tx *store.Tx, c *book.Case, d store.Offer) (*cases.FeedbackBody, error) {
+// feedbackBody is RELEASED with the findings that a live consent names, else
+// NO_DISCLOSURE: declined, withheld, unavailable and not offered alike. Nothing
+// else of a service is ever in it.
+func (x *Exchange) feedbackBody(c *book.Case, d store.Draft, person cases.PersonID, o *offered) (*cases.FeedbackBody, error) {
 	none := &cases.FeedbackBody{}
-	if d.Person.IsZero() || d.Sealed == nil {
-		return none, nil
-	}
-	// All of the person's consents are kept, whatever the offer says: a lock on
-	// one alone would tell in the table who released something.
-	rows, err := tx.ConsentsOf(ctx, d.Person)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]cases.ConsentID, 0, len(rows))
-	for _, r := range rows {
-		all = append(all, r.ID)
-	}
-	live, err := x.Book.Consents(ctx, tx, all)
-	if err != nil {
-		return nil, err
-	}
-	wrapped, err := tx.PersonKeys(ctx, []cases.PersonID{d.Person})
-	if err != nil || wrapped[d.Person] == nil {
+	r, err := o.last(person, d.Round)
+	if err != nil || r.Result != ledger.OfferDone || r.Consent.IsZero() {
 		return none, err
 	}
-	key, err := x.Keys.Data().Unwrap(book.PersonKeyAAD(d.Person), wrapped[d.Person])
-	if err != nil {
-		return nil, err
-	}
-	o, err := book.OpenOffer(key, d)
-	if err != nil || o.Result != ledger.OfferDone || o.Consent.IsZero() {
-		return none, err
-	}
-	consent, ok := live[o.Consent]
+	consent, ok := o.consents[r.Consent]
 	origin := c.X
 	if c.State.Kind.ResidenceSide() == cases.SideOpener {
 		origin = c.Y
 	}
-	if !ok || consent.Person != d.Person || !consent.Covers(ledger.PurposeFeedback, origin, x.Now()) {
+	if !ok || !slices.Contains(o.files[person], consent.Person) || !consent.Covers(ledger.PurposeFeedback, origin, x.Now()) {
 		return none, nil
 	}
-	f := &cases.FeedbackBody{Released: true, Consent: o.Consent, Fields: map[string]string{}}
-	for name, v := range o.Findings {
+	f := &cases.FeedbackBody{Released: true, Consent: r.Consent, Fields: map[string]string{}}
+	for name, v := range r.Findings {
 		if consent.Releases(name) {
 			f.Fields[name] = v
 		}

@@ -66,6 +66,9 @@ func New(c Config) *Jobs {
 			n, err := d.EraseMisrouted(ctx)
 			return int64(n), err
 		}},
+		{name: "reindex", run: func(ctx context.Context) (int64, error) { return d.People.Reindex(ctx, d.Offices()) }},
+		{name: "pair", run: sparing(j.now, d.PairOpen)},
+		{name: "pair met", every: 5 * time.Minute, run: sparing(j.now, d.PairMet)},
 		{name: "strays", every: 24 * time.Hour, run: func(ctx context.Context) (int64, error) {
 			n, err := d.EraseStrays(ctx)
 			return int64(n), err
@@ -79,6 +82,25 @@ func New(c Config) *Jobs {
 		c.Registerer.MustRegister(newHealth(d.Unsettled, j.now))
 	}
 	return j
+}
+
+// restFor is how many times as long as it took a sparing job rests.
+const restFor = 20
+
+// sparing lets a job rest after each run, so that it takes at most a twentieth
+// of the time from those who are waited for.
+func sparing(now func() time.Time, run func(context.Context) (int64, error)) func(context.Context) (int64, error) {
+	var until time.Time
+	return func(ctx context.Context) (int64, error) {
+		began := now()
+		if began.Before(until) {
+			return 0, nil
+		}
+		n, err := run(ctx)
+		ended := now()
+		until = ended.Add(restFor * ended.Sub(began))
+		return n, err
+	}
 }
 
 func fresh(c Config) *Jobs {

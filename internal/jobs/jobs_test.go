@@ -164,3 +164,26 @@ func TestHealth(t *testing.T) {
 		t.Errorf("without a database:\n%s", diff)
 	}
 }
+
+// TestSparing: a job that takes long rests long, one that takes no time runs
+// every turn.
+func TestSparing(t *testing.T) {
+	now := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	runs, takes := 0, time.Second
+	job := sparing(func() time.Time { return now }, func(context.Context) (int64, error) {
+		runs++
+		now = now.Add(takes)
+		return 1, nil
+	})
+	for _, tt := range []struct {
+		wait, takes time.Duration
+		want        int
+	}{
+		{0, time.Second, 1}, {0, 0, 1}, {19 * time.Second, 0, 1}, {time.Second, 0, 2}, {0, 0, 3}, {0, 3 * time.Second, 4}, {59 * time.Second, 0, 4}, {time.Second, 0, 5},
+	} {
+		now, takes = now.Add(tt.wait), tt.takes
+		if _, err := job(t.Context()); err != nil || runs != tt.want {
+			t.Fatalf("after %s: %d runs, want %d, %v", tt.wait, runs, tt.want, err)
+		}
+	}
+}

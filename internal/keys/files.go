@@ -38,6 +38,7 @@ type view struct {
 	byID    map[seal.KeyID]seal.SealingKey
 	data    *seal.Ring
 	indexes []*seal.IndexKey // current first
+	oldest  *seal.IndexKey
 }
 
 // Info describes a key without its secret.
@@ -188,6 +189,9 @@ func (f *Files) load(ring keyring) (*view, error) {
 				others = append(others, k.data)
 			}
 		case seal.UseIndex:
+			if s.state != Next {
+				v.oldest = k.index // the ring has the current one before the old ones, the latest of them first
+			}
 			if s.state == Current {
 				v.indexes = slices.Insert(v.indexes, 0, k.index)
 			} else {
@@ -245,8 +249,14 @@ func (f *Files) Data() *seal.Ring { return f.view.Load().data }
 func (f *Files) Index() *seal.IndexKey { return f.view.Load().indexes[0] }
 
 // Indexes are all keys under which blind indexes may lie, the current one
-// first: a search during a rotation looks for the value under each.
+// first: a search looks for the value under each. The next one is among them,
+// because another replica may have rotated already.
 func (f *Files) Indexes() []*seal.IndexKey { return slices.Clone(f.view.Load().indexes) }
+
+// OldestIndex is the key that has been in use the longest of those that are still
+// here. What is only ever compared to itself is made with it, so that it stays
+// the same until a rotation is over and the old key was removed.
+func (f *Files) OldestIndex() *seal.IndexKey { return f.view.Load().oldest }
 
 // Keys describes every key that the keyring names, without secrets.
 func (f *Files) Keys() []Info { return slices.Clone(f.view.Load().infos) }

@@ -1,4 +1,5 @@
-// Package ledger owns the words of an office's own book: consent and offer.
+// Package ledger owns the words of an office's own book: person, movement,
+// service and consent.
 // What people decided is written down only in the sealed forms here, which
 // have one size whatever they say, so that no length tells a refusal from a
 // yes (SECURITY D4). It does no I/O.
@@ -11,7 +12,6 @@ import (
 
 	"yipan/internal/area"
 	"yipan/internal/cases"
-	"yipan/internal/civil"
 	"yipan/internal/fault"
 )
 
@@ -46,18 +46,22 @@ const MaxConsent = 366 * 24 * time.Hour
 // Consent is one act of one person. It names recipient, fields and purpose and
 // the text that was shown.
 type Consent struct {
-	ID          cases.ConsentID `json:"-"`
-	Person      cases.PersonID  `json:"-"`
-	Office      area.Key        `json:"-"`
-	Recipient   area.Key        `json:"recipient"`
-	Purpose     string          `json:"purpose"`
-	Fields      []string        `json:"fields,omitempty"`
-	TextVersion string          `json:"text_version"`
-	TextHash    [32]byte        `json:"text_hash"`
-	GivenHow    string          `json:"given_how"`
-	GivenAt     time.Time       `json:"given_at"`
-	ValidUntil  time.Time       `json:"valid_until"`
-	WithdrawnAt time.Time       `json:"withdrawn_at,omitzero"`
+	ID     cases.ConsentID `json:"-"`
+	Person cases.PersonID  `json:"-"`
+	Office area.Key        `json:"-"`
+	// Files are all files of the person, where several were merged; nil: not
+	// looked up.
+	Files []cases.PersonID `json:"-"`
+
+	Recipient   area.Key  `json:"recipient"`
+	Purpose     string    `json:"purpose"`
+	Fields      []string  `json:"fields,omitempty"`
+	TextVersion string    `json:"text_version"`
+	TextHash    [32]byte  `json:"text_hash"`
+	GivenHow    string    `json:"given_how"`
+	GivenAt     time.Time `json:"given_at"`
+	ValidUntil  time.Time `json:"valid_until"`
+	WithdrawnAt time.Time `json:"withdrawn_at,omitzero"`
 }
 
 // Covers reports whether c, at an instant, allows purpose towards an area.
@@ -66,36 +70,13 @@ func (c *Consent) Covers(purpose string, to area.Key, at time.Time) bool {
 		(to.Within(c.Recipient) || c.Recipient.Within(to))
 }
 
+// Of reports whether c was given by the person of a file.
+func (c *Consent) Of(file cases.PersonID) bool {
+	return !file.IsZero() && (c.Person == file || slices.Contains(c.Files, file))
+}
+
 // Releases reports whether c names a field.
 func (c *Consent) Releases(field string) bool { return slices.Contains(c.Fields, field) }
-
-// Results of an offer (三查). What a person decided is sealed; only "closed"
-// is open.
-const (
-	OfferDone            = "done"
-	OfferDeclined        = "declined"
-	OfferStandingRefusal = "standing_refusal"
-	OfferNotReached      = "not_reached"
-	OfferNotApplicable   = "not_applicable"
-)
-
-// OfferResults lists the results.
-func OfferResults() []string {
-	return []string{OfferDone, OfferDeclined, OfferStandingRefusal, OfferNotReached, OfferNotApplicable}
-}
-
-// Channels lists how a person can be reached.
-func Channels() []string { return []string{"visit", "phone", "message", "letter", "counter"} }
-
-// Offer is what is known of one offer of a round to one person.
-type Offer struct {
-	Result   string            `json:"result"`
-	Date     civil.Date        `json:"date"`
-	Channel  string            `json:"channel"`
-	Findings map[string]string `json:"findings,omitempty"`
-	Consent  cases.ConsentID   `json:"consent,omitzero"`
-	By       string            `json:"by"` // account
-}
 
 // Private is what an office alone knows of a case.
 type Private struct {
@@ -110,11 +91,10 @@ func TrueReasons() []string { return []string{"declined", "withheld", "unavailab
 // Sizes of the sealed forms, before encryption.
 const (
 	ConsentBytes = 1024
-	OfferBytes   = 2048
 	PrivateBytes = 256
 )
 
-// Encode writes v (Consent, Offer or Private) as JSON of at most size bytes
+// Encode writes v (a sealed form) as JSON of at most size bytes
 // less the padding's own needs; longer is Invalid.
 func Encode(v any, size int) ([]byte, error) {
 	b, err := json.Marshal(v)

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"yipan/internal/area"
-	"yipan/internal/cases"
 	"yipan/internal/civil"
 	"yipan/internal/fault"
 	"yipan/internal/ledger"
@@ -79,14 +78,6 @@ func TestEncodeRoundTripAndLimit(t *testing.T) {
 	if d := cmp.Diff(consent, back); d != "" || err != nil {
 		t.Errorf("consent (-want +got):\n%s%v", d, err)
 	}
-	offer := ledger.Offer{Result: ledger.OfferDone, Date: civil.MustParse("2026-03-31"), Channel: "visit",
-		Findings: map[string]string{"item": "done"}, Consent: cases.ConsentID{3}, By: "clerk1"}
-	if b, err = ledger.Encode(offer, ledger.OfferBytes); err != nil {
-		t.Fatal(err)
-	}
-	if back, err := ledger.Decode[ledger.Offer](b); err != nil || cmp.Diff(offer, back) != "" {
-		t.Errorf("offer: %v, %v", back, err)
-	}
 	// Every true reason, with the rest of the form, fits its fixed size.
 	for _, r := range ledger.TrueReasons() {
 		if _, err := ledger.Encode(ledger.Private{TrueReason: r, Check: "document", By: strings.Repeat("a", 64)}, ledger.PrivateBytes); err != nil {
@@ -103,14 +94,14 @@ func TestEncodeRoundTripAndLimit(t *testing.T) {
 			t.Error("the error repeats the content")
 		}
 	}
-	if _, err := ledger.Decode[ledger.Offer]([]byte("{")); !fault.Is(err, fault.KindInternal) {
+	if _, err := ledger.Decode[ledger.Private]([]byte("{")); !fault.Is(err, fault.KindInternal) {
 		t.Errorf("garbage: %v", err)
 	}
 }
 
 // Each list names each word once and is the caller's own.
 func TestLists(t *testing.T) {
-	for name, l := range map[string][]string{"purposes": ledger.Purposes(), "given how": ledger.GivenHow(), "offer results": ledger.OfferResults(),
+	for name, l := range map[string][]string{"purposes": ledger.Purposes(), "given how": ledger.GivenHow(), "offer results": ledger.OfferResults(), "service results": ledger.ServiceResults(),
 		"channels": ledger.Channels(), "true reasons": ledger.TrueReasons()} {
 		seen := map[string]bool{}
 		for _, s := range l {

@@ -149,7 +149,7 @@ func (i *inspection) authority() seal.VerifyKey {
 }
 
 func (i *inspection) policies() {
-	set, err := loadPolicies(i.c.Policy.Files)
+	set, err := Policies(i.c)
 	if err != nil {
 		i.fault("policy", err, Text{"用 yipan policy check 查看并改正", "see yipan policy check and correct it"})
 		return

@@ -108,7 +108,7 @@ func (n *Node) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	policies, err := loadPolicies(c.Policy.Files)
+	policies, err := Policies(c)
 	if err != nil {
 		return err
 	}
@@ -146,6 +146,7 @@ func (n *Node) Start(ctx context.Context) (err error) {
 		return err
 	}
 	n.background("directory", func(ctx context.Context) error { return n.dir.run(ctx, n.bus) })
+	n.background("policies", (&policyFollower{config: c, set: policies, log: n.log}).run)
 
 	if c.Metrics.Listen != "" {
 		at, stop, err := n.health.listen(c.Metrics.Listen, n.opts.Gatherer, n.log)
@@ -235,6 +236,7 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log, Registerer: reg, Interval: c.Jobs.Interval})
 	n.background("relay", rl.Run)
 	n.background("jobs", jb.Run)
+	pp.Registered = d.PairWaiting
 	mv := moves.New(moves.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Policies: policies, Now: n.now, Log: n.log})
 	sv := services.New(services.Config{DB: db, Book: bk, Keys: files, People: pp, Policies: policies, Now: n.now, Log: n.log})
 	td := todo.New(todo.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Services: sv, Policies: policies, Now: n.now, Log: n.log})

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"time"
 
+	"yipan/internal/access"
 	"yipan/internal/area"
 	"yipan/internal/book"
 	"yipan/internal/cases"
@@ -28,16 +29,41 @@ type Config struct {
 	Keys *keys.Files
 	Now  func() time.Time
 	Log  *slog.Logger
+
+	// PagesAnHour is after how many files in an hour a user is warned, PagesADay
+	// at how many in a day (24 hours) no more are opened (SECURITY D4). 0: 60 and
+	// 300.
+	PagesAnHour, PagesADay int
+
+	// Registered is told of every person whom RegisterPerson registered, in the
+	// same transaction, and answers with the notices that were paired by it. nil:
+	// none are.
+	Registered func(ctx context.Context, tx *store.Tx, p access.Principal, office area.Key, id cases.PersonID) ([]cases.CaseID, error)
+	// Edited is told of every file that UpdatePerson changed, in the same
+	// transaction, with the names of the changed fields, and answers with the
+	// cases that were corrected because of it. nil: none are.
+	Edited func(ctx context.Context, tx *store.Tx, p access.Principal, office area.Key, id cases.PersonID, fields []string) ([]cases.CaseID, error)
+	// Changed is told, after the commit, of the cases that those two answered with.
+	Changed func([]cases.CaseID)
 }
 
 // People is the book of persons of a node. It is safe for concurrent use.
 type People struct {
 	*usher.Usher
 	Config
+	reindex reindexing
 }
 
 // New returns the book of persons.
-func New(c Config) *People { return &People{Usher: usher.New(c.DB, c.Keys, c.Log), Config: c} }
+func New(c Config) *People {
+	if c.PagesAnHour == 0 {
+		c.PagesAnHour = 60
+	}
+	if c.PagesADay == 0 {
+		c.PagesADay = 300
+	}
+	return &People{Usher: usher.New(c.DB, c.Keys, c.Log), Config: c}
+}
 
 // Whose names a person: by id, or by document (and name, where new).
 type Whose struct {
@@ -62,12 +88,14 @@ func (l *People) Of(ctx context.Context, tx *store.Tx, office area.Key, r Whose,
 		return cases.PersonID{}, usher.OnField(err, "person.document")
 	}
 	if !add {
-		x := l.DocIndex(office, doc)
-		found, err := tx.PersonIDs(ctx, office, [][]byte{x[:]})
-		if id, ok := found[x]; ok || err != nil {
-			return id, err
+		found, _, err := l.Find(ctx, tx, []Ref{{Office: office, Doc: doc}})
+		if err == nil && found[0].IsZero() {
+			err = none
 		}
-		return cases.PersonID{}, none
+		if err != nil {
+			return cases.PersonID{}, err
+		}
+		return found[0], nil
 	}
 	name := ident.NormalizeName(r.Name)
 	if name == "" {

@@ -92,6 +92,8 @@ func read(b []byte) (*Policy, Problems) {
 	p.readTargets(t.child("targets", false))
 	p.readRounds(t.children("round", 300))
 	p.readBases(t.children("basis", 100))
+	p.readScope(t.child("offer_scope", false))
+	p.readTexts(t.children("consent_text", 100))
 	t.done()
 	r.problems.sort()
 	return p, r.problems
@@ -99,9 +101,7 @@ func read(b []byte) (*Policy, Problems) {
 
 func (p *Policy) readHead(t *table) {
 	p.Version = t.text("version", true, 40)
-	if i := strings.IndexFunc(p.Version, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-", c))
-	}); i >= 0 {
+	if !plainWord(p.Version) {
 		t.add("version", "只能用字母、数字、点、下划线和连字符")
 	}
 	from, ok1 := t.date("from", true)
@@ -130,6 +130,10 @@ func (p *Policy) readHead(t *table) {
 		p.StatYear = SpanOctSep
 	}
 	p.GraceDays, _ = t.integer("misrouted_grace_days", true, 0, 60)
+	p.CertificateMonths = defaultCertificateMonths
+	if n, ok := t.integer("certificate_months", false, 1, 120); ok {
+		p.CertificateMonths = n
+	}
 }
 
 func (p *Policy) readMonthly(t *table) {

@@ -1,7 +1,7 @@
 // Package policy owns limits as data: how long each kind of case may take,
 // between which areas, counted in which days; the working-day calendars; the
-// instants that follow from them; the offer rounds, targets, monthly days and
-// bases in force. A Policy is read from a TOML file, has a version, a validity
+// instants that follow from them; the offer rounds, targets, monthly days,
+// bases and consent texts in force. A Policy is read from a TOML file, has a version, a validity
 // and a digest, and does not change once read.
 //
 // Invariants: everything is a pure function of the file and of embedded data,
@@ -99,6 +99,10 @@ type Policy struct {
 	Targets       map[string]Percent
 	Rounds        []Round // by From
 	Bases         []Basis // duties in force
+	OfferScope    OfferScope
+	// CertificateMonths is how long a certificate (婚育证明) is valid, 1..120.
+	CertificateMonths int
+	Texts             []ConsentText // consent texts that the policy names
 }
 
 // MonthlyDays are the days of the month (1..28) up to which an office submits

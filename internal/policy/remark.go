@@ -6,13 +6,17 @@ import (
 )
 
 // Remarks returns what somebody who checks a right policy should still know,
-// in Chinese: an older calendar, years whose working days are provisional.
+// in Chinese: no offer rounds, an older calendar, years whose working days are
+// provisional.
 func (p *Policy) Remarks() []string {
+	var out []string
+	if len(p.Rounds) == 0 {
+		out = append(out, "没有写轮次（[[round]]）：在它有效期间没有服务告知到期")
+	}
 	c, err := CalendarByNo(p.Calendar)
 	if err != nil || c.plain {
-		return nil
+		return out
 	}
-	var out []string
 	if c.no < NewestCalendar {
 		out = append(out, fmt.Sprintf("日历 %s 不是最新的，最新的是 %s", c.id, NewestCalendar))
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"yipan/internal/area"
@@ -9,10 +10,10 @@ import (
 	"yipan/internal/fault"
 )
 
-// Set is several versions of the policy. It is immutable and safe for
-// concurrent use.
+// Set is several versions of the policy. It is safe for concurrent use, and is
+// passed by pointer: Replace changes what all who hold it see, at once and whole.
 type Set struct {
-	byFrom []*Policy // latest From first
+	byFrom atomic.Pointer[[]*Policy] // latest From first; never changed in place
 }
 
 // NewSet returns the set of the given policies. Of those in force on a day the
@@ -23,28 +24,36 @@ func NewSet(policies ...*Policy) (*Set, error) {
 	if len(policies) == 0 {
 		return nil, fault.Invalid("POLICY_NONE", "no policy given").Zh("至少要有一个政策文件")
 	}
-	s := &Set{byFrom: slices.Clone(policies)}
-	slices.SortFunc(s.byFrom, func(a, b *Policy) int { return b.From.Compare(a.From) })
+	s, byFrom := &Set{}, slices.Clone(policies)
+	slices.SortFunc(byFrom, func(a, b *Policy) int { return b.From.Compare(a.From) })
 	seen := map[string]bool{}
-	for i, p := range s.byFrom {
+	for i, p := range byFrom {
 		if seen[p.Version] {
 			return nil, fault.Conflict("POLICY_VERSION", "policy version %s twice", p.Version).Zh("政策版本 %s 重复", p.Version)
 		}
 		seen[p.Version] = true
-		if i > 0 && s.byFrom[i-1].From == p.From {
-			return nil, fault.Conflict("POLICY_FROM", "policies %s and %s both begin on %s", s.byFrom[i-1].Version, p.Version, p.From).
-				Zh("政策 %s 与 %s 的生效日相同（%s）", s.byFrom[i-1].Version, p.Version, p.From)
+		if i > 0 && byFrom[i-1].From == p.From {
+			return nil, fault.Conflict("POLICY_FROM", "policies %s and %s both begin on %s", byFrom[i-1].Version, p.Version, p.From).
+				Zh("政策 %s 与 %s 的生效日相同（%s）", byFrom[i-1].Version, p.Version, p.From)
 		}
 	}
+	s.byFrom.Store(&byFrom)
 	return s, nil
 }
 
+// Replace makes s hold what another set holds. Who reads several times while it
+// happens may see the old policies first and the new ones later; one answer is
+// never a mixture.
+func (s *Set) Replace(with *Set) { s.byFrom.Store(with.byFrom.Load()) }
+
+func (s *Set) all() []*Policy { return *s.byFrom.Load() }
+
 // All returns every policy, the latest From first.
-func (s *Set) All() []*Policy { return slices.Clone(s.byFrom) }
+func (s *Set) All() []*Policy { return slices.Clone(s.all()) }
 
 // At returns the policy that applies on d; none is NotFound.
 func (s *Set) At(d civil.Date) (*Policy, error) {
-	for _, p := range s.byFrom {
+	for _, p := range s.all() {
 		if p.InForce(d) {
 			return p, nil
 		}
@@ -55,7 +64,7 @@ func (s *Set) At(d civil.Date) (*Policy, error) {
 // ByVersion returns the policy under which a case was opened; an unknown one
 // is NotFound.
 func (s *Set) ByVersion(version string) (*Policy, error) {
-	for _, p := range s.byFrom {
+	for _, p := range s.all() {
 		if p.Version == version {
 			return p, nil
 		}
@@ -66,7 +75,7 @@ func (s *Set) ByVersion(version string) (*Policy, error) {
 // ByDigest returns the policy that an item names; one of another node is
 // NotFound, and need not be known to compute a due.
 func (s *Set) ByDigest(d Digest) (*Policy, error) {
-	for _, p := range s.byFrom {
+	for _, p := range s.all() {
 		if p.Digest == d {
 			return p, nil
 		}
@@ -88,7 +97,7 @@ func (s *Set) LimitFor(d civil.Date, kind string, x, y area.Key) (Limit, Calenda
 // Round returns a round by number, of the latest policy that has it; an
 // unknown one is NotFound.
 func (s *Set) Round(n RoundNumber) (Round, error) {
-	for _, p := range s.byFrom {
+	for _, p := range s.all() {
 		if r, err := p.Round(n); err == nil {
 			return r, nil
 		}
@@ -110,7 +119,7 @@ func (s *Set) RoundAt(t time.Time) (Round, bool) {
 func (s *Set) RoundsEnded(after, until time.Time) []Round {
 	var out []Round
 	seen := map[RoundNumber]bool{}
-	for _, p := range s.byFrom {
+	for _, p := range s.all() {
 		for _, r := range p.Rounds {
 			if !seen[r.Number] && r.Ends.After(after) && !r.Ends.After(until) {
 				out = append(out, r)

@@ -16,6 +16,7 @@ func openRequest(r *casesv1.OpenCaseRequest) (desk.OpenRequest, error) {
 		Urgent:            r.GetUrgent(),
 		CertificateAsked:  d.date("certificate_asked_on", r.GetCertificateAskedOn()),
 		CertificateIssued: d.date("certificate_issued_on", r.GetCertificateIssuedOn()),
+		Approval:          [16]byte(id(d, "approval_id", r.GetApprovalId(), cases.ParseCaseID)),
 	}
 	q.Fields = fields(d, "fields", r.GetFields())
 	return q, d.err
@@ -131,15 +132,6 @@ func listRequest(r *casesv1.ListCasesRequest) (desk.ListRequest, error) {
 	}
 	for _, s := range r.GetStates() {
 		q.States = append(q.States, requiredNumber(d, "states", s, cases.StatusClosed))
-	}
-	return q, d.err
-}
-
-func pairRequest(r *casesv1.PairCaseRequest) (desk.PairRequest, error) {
-	d := &decoder{}
-	q := desk.PairRequest{
-		RequestID: d.requestID(r.GetRequestId()), Ref: caseRef(d, "ref", r.GetRef()),
-		Person: id(d, "person_id", r.GetPersonId(), cases.ParsePersonID),
 	}
 	return q, d.err
 }

@@ -93,18 +93,6 @@ func (s *caseService) DistributeCases(ctx context.Context, r *casesv1.Distribute
 	return &casesv1.DistributeCasesResponse{Results: s.changes(ctx, casesv1.CaseService_DistributeCases_FullMethodName, results)}, nil
 }
 
-func (s *caseService) PairCase(ctx context.Context, r *casesv1.PairCaseRequest) (*casesv1.PairCaseResponse, error) {
-	q, err := pairRequest(r)
-	if err != nil {
-		return nil, err
-	}
-	v, err := s.desk.Pair(ctx, principal(ctx), q)
-	if err != nil {
-		return nil, err
-	}
-	return &casesv1.PairCaseResponse{PersonId: idOf(v.Person), Registered: v.Registered, Case: caseMessage(v.Case)}, nil
-}
-
 func (s *caseService) AnswerCase(ctx context.Context, r *casesv1.AnswerCaseRequest) (*casesv1.AnswerCaseResponse, error) {
 	q, err := answerRequest(r)
 	if err != nil {

@@ -112,6 +112,7 @@ type Access struct {
 	Verb      access.Verb
 	Purpose   string
 	Subjects  [][16]byte // persons, or the cases of unpaired notices; empty: a miss
+	Count     int        // how many were read where they are not named: by a job
 	Denied    bool
 }
 
@@ -122,7 +123,7 @@ func (tx *Tx) LogAccess(ctx context.Context, a Access) error {
 	if a.Subjects == nil {
 		a.Subjects = [][16]byte{}
 	}
-	return tx.write(logAccess, a.Principal.ID, a.Principal.OnBehalf, int64(a.Office), string(a.Verb), a.Purpose, a.Subjects, len(a.Subjects), a.Denied)
+	return tx.write(logAccess, a.Principal.ID, a.Principal.OnBehalf, int64(a.Office), string(a.Verb), a.Purpose, a.Subjects, max(a.Count, len(a.Subjects)), a.Denied)
 }
 
 // LogDenied writes a denial in a transaction of its own, so that it stays.

@@ -17,7 +17,8 @@ type Person struct {
 	ID         cases.PersonID
 	Office     area.Key
 	Key        []byte
-	Name       string
+	Name       string // normalised
+	Initials   string
 	Sex        uint32
 	Birth      civil.Date
 	DocKind    uint32
@@ -26,12 +27,14 @@ type Person struct {
 	Last4      []byte
 	Phone      []byte
 	PhoneIndex []byte
+	IndexKey   []byte // id of the key that made the indexes
 }
 
 // person_doc is unique per office, so that one office's rows tell nothing
 // about another's.
-const upsertPersons = `INSERT INTO person (id, office, key, name, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index)
-SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::text[], $5::smallint[], $6::date[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[]) u
+const upsertPersons = `INSERT INTO person (id, office, key, name, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index, initials, index_key)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::text[], $5::smallint[], $6::date[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[],
+    $13::text[], $14::bytea[]) u
 ON CONFLICT (office, doc_index) DO NOTHING`
 
 // AddPersons adds people; one whose document the office knows already stays as
@@ -43,6 +46,7 @@ func (tx *Tx) AddPersons(ctx context.Context, ps []Person) error {
 	n := len(ps)
 	ids, offices, keys, names, sexes, births := make([][16]byte, n), make([]int64, n), make([][]byte, n), make([]string, n), make([]int16, n), make([]*time.Time, n)
 	kinds, docs, index, last4, phones, pindex := make([]int16, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	initials, indexKeys := make([]string, n), make([][]byte, n)
 	for i := range ps {
 		p := &ps[i]
 		ids[i], offices[i], keys[i], names[i], sexes[i] = p.ID, int64(p.Office), p.Key, p.Name, int16(p.Sex)
@@ -51,29 +55,43 @@ func (tx *Tx) AddPersons(ctx context.Context, ps []Person) error {
 			births[i] = &t
 		}
 		kinds[i], docs[i], index[i], last4[i], phones[i], pindex[i] = int16(p.DocKind), p.Doc, p.DocIndex, p.Last4, p.Phone, p.PhoneIndex
+		initials[i], indexKeys[i] = p.Initials, p.IndexKey
 	}
-	return tx.write(upsertPersons, ids, offices, keys, names, sexes, births, kinds, docs, index, last4, phones, pindex)
+	return tx.write(upsertPersons, ids, offices, keys, names, sexes, births, kinds, docs, index, last4, phones, pindex, initials, indexKeys)
 }
 
-// One probe of person_doc a value: with = ANY the planner may walk the whole
-// office instead.
-const personsByDoc = `SELECT p.office, p.doc_index, p.id FROM unnest($2::bytea[]) u (ix)
-CROSS JOIN LATERAL (SELECT office, doc_index, id FROM person WHERE office = $1 AND doc_index = u.ix OFFSET 0) p`
+// One probe of each index a value: with = ANY the planner may walk the whole
+// office instead, and so it may where the office is asked for, in the first
+// minutes of a node, whose plans are kept. The blind index names the office. rank 1: a further or former document of the file.
+const personsByDoc = `SELECT u.ix, p.id, p.restricted, p.rank FROM unnest($2::bytea[]) u (ix) CROSS JOIN LATERAL (
+    SELECT coalesce(merged_into, id) AS id, restricted, 0 AS rank FROM person WHERE doc_index = u.ix
+    UNION ALL
+    SELECT coalesce(p.merged_into, p.id), p.restricted, 1 FROM lookup l JOIN person p ON p.id = l.person WHERE l.office = $1 AND l.use = 1 AND l.ix = u.ix
+    OFFSET 0) p ORDER BY p.rank, p.id`
 
-// PersonIDs finds ids by blind index within one office. It shows nobody, so it
-// is no read of a person.
+// PersonIDs finds ids by blind index within one office, among further and
+// former documents too; of a merged file that into which it was merged. It shows
+// nobody, so it is no read of a person. Cases that the transaction goes on to
+// write about a restricted person are hidden at its end.
 func (tx *Tx) PersonIDs(ctx context.Context, office area.Key, index [][]byte) (map[[16]byte]cases.PersonID, error) {
 	rows, err := tx.Query(ctx, personsByDoc, int64(office), index)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[[16]byte]cases.PersonID, len(index))
-	var o int64
 	var ix []byte
 	var id [16]byte
-	_, err = pgx.ForEachRow(rows, []any{&o, &ix, &id}, func() error {
-		if len(ix) == 16 {
+	var restricted bool
+	var rank int32
+	_, err = pgx.ForEachRow(rows, []any{&ix, &id, &restricted, &rank}, func() error {
+		if len(ix) != 16 {
+			return nil
+		}
+		if _, ok := out[[16]byte(ix)]; !ok {
 			out[[16]byte(ix)] = id
+		}
+		if restricted {
+			tx.HideSides(id)
 		}
 		return nil
 	})
@@ -109,10 +127,22 @@ func (tx *Tx) PersonKeys(ctx context.Context, ids []cases.PersonID) (map[cases.P
 	return out, err
 }
 
-const erasePerson = `UPDATE person SET key = NULL, name = '', sex = 0, birth = NULL, doc = NULL, doc_index = NULL, last4 = NULL, phone = NULL, phone_index = NULL, erased_at = now() WHERE id = $1`
+const erasePerson = `UPDATE person SET key = NULL, name = '', sex = 0, birth = NULL, doc_kind = 0, doc = NULL, doc_index = NULL, last4 = NULL, phone = NULL, phone_index = NULL,
+    initials = '', registered = 0, managed = 0, living = 0, presence = 0, since = NULL, household = NULL, profile = NULL, index_key = NULL, rev = rev + 1, erased_at = now() WHERE id = $1`
 
-// ErasePerson destroys a person's key and blanks the plain columns (D10).
+// ErasePerson destroys a person's key and blanks the plain columns (D10), and
+// with them what finds the person elsewhere: lookups, former names. Keepers of a
+// restricted person stay, so that the blank row stays hidden. Lines of the
+// history, movements and services stay too: what they say went with the key,
+// their plain columns name nobody, and counts of an office's work go on counting
+// erased persons (D4).
 func (tx *Tx) ErasePerson(ctx context.Context, id cases.PersonID) error {
+	if err := tx.write(dropLookups, [16]byte(id)); err != nil {
+		return err
+	}
+	if err := tx.write(dropFormerNames, [16]byte(id)); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, erasePerson, [16]byte(id))
 	return err
 }
@@ -190,68 +220,6 @@ func (tx *Tx) SidesOfPerson(ctx context.Context, p cases.PersonID) ([]Side, erro
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scanSide)
-}
-
-// Offer is one offer of a round; Sealed is all about it but that it is closed.
-// With Due it is the draft of a FEEDBACK.
-type Offer struct {
-	Case   cases.CaseID
-	Office area.Key
-	Round  uint32
-	Person cases.PersonID // zero: nobody was paired, so nothing was offered
-	Sealed []byte
-	Due    time.Time // the round's instant; zero: the round goes on
-}
-
-const putOffer = `INSERT INTO offer (case_id, office, round, person, closed, sealed) VALUES ($1, $2, $3, $4, true, $5)
-ON CONFLICT (case_id, office, round) DO UPDATE SET person = excluded.person, sealed = excluded.sealed, closed = true WHERE offer.due IS NULL`
-
-// PutOffer records an offer; recording it again before the round's end
-// replaces it. It reports false where the round is over.
-func (tx *Tx) PutOffer(ctx context.Context, o Offer) (bool, error) {
-	t, err := tx.Exec(ctx, putOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), null16(o.Person), o.Sealed)
-	return t.RowsAffected() == 1, err
-}
-
-const draftOffers = `INSERT INTO offer (case_id, office, round, closed, due)
-SELECT c, o, $3, false, $4 FROM unnest($1::uuid[], $2::bigint[]) u(c, o)
-ON CONFLICT (case_id, office, round) DO UPDATE SET due = excluded.due WHERE offer.due IS NULL`
-
-// DraftOffers ends a round for disclosed cases: each gets a draft, whether
-// anything was offered or not. Doing it again is harmless.
-func (tx *Tx) DraftOffers(ctx context.Context, sides []Side, round uint32, instant time.Time) (int64, error) {
-	ids, offices := make([][16]byte, len(sides)), make([]int64, len(sides))
-	for i := range sides {
-		ids[i], offices[i] = sides[i].Case, int64(sides[i].Office)
-	}
-	t, err := tx.Exec(ctx, draftOffers, ids, offices, int32(round), instant)
-	return t.RowsAffected(), err
-}
-
-const offerDrafts = `SELECT case_id, office, round, person, sealed, due FROM offer
-WHERE due IS NOT NULL AND item IS NULL AND (due, case_id) > ($1, $2) ORDER BY due, case_id LIMIT $3 FOR UPDATE SKIP LOCKED`
-
-// OfferDrafts locks drafts that wait to be sent, of the transaction's offices,
-// in order of due time and case, those after the given place.
-func (tx *Tx) OfferDrafts(ctx context.Context, due time.Time, after cases.CaseID, limit int) ([]Offer, error) {
-	rows, err := tx.Query(ctx, offerDrafts, due, [16]byte(after), limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (o Offer, err error) {
-		var round int32
-		var person *[16]byte
-		err = r.Scan((*[16]byte)(&o.Case), (*int64)(&o.Office), &round, &person, &o.Sealed, &o.Due)
-		o.Round, o.Person = uint32(round), or16[cases.PersonID](person)
-		return o, err
-	})
-}
-
-const sentOffer = `UPDATE offer SET item = $4 WHERE case_id = $1 AND office = $2 AND round = $3`
-
-// SentOffer notes the FEEDBACK that a draft became.
-func (tx *Tx) SentOffer(ctx context.Context, o Offer, item cases.ItemID) error {
-	return tx.write(sentOffer, [16]byte(o.Case), int64(o.Office), int32(o.Round), [16]byte(item))
 }
 
 // Certificate is one request for a 婚育证明 at the origin.

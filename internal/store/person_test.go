@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -123,77 +122,6 @@ func TestConsents(t *testing.T) {
 		got, err := tx.ShareConsents(ctx, ids)
 		if string(got[ids[0]].Sealed) != "withdrawn" {
 			t.Error("the withdrawal is not seen")
-		}
-		return err
-	})
-}
-
-func TestOffers(t *testing.T) {
-	db := storetest.New(t)
-	offices := []area.Key{east}
-	offer := func(n int, sealed string) store.Offer {
-		return store.Offer{Case: caseID(n), Office: east, Round: 7, Person: personID(n), Sealed: []byte(sealed)}
-	}
-	put := func(o store.Offer) (stands bool) {
-		t.Helper()
-		desk(t, db, offices, func(ctx context.Context, tx *store.Tx) (err error) { stands, err = tx.PutOffer(ctx, o); return err })
-		return stands
-	}
-	if !put(offer(1, "first")) || !put(offer(1, "second")) {
-		t.Error("an open round took no offer")
-	}
-	for _, want := range []int64{2, 0} {
-		exchange(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-			n, err := tx.DraftOffers(ctx, []store.Side{side(1, east), side(2, east)}, 7, noon)
-			if n != want {
-				t.Errorf("%d drafts, want %d", n, want)
-			}
-			return err
-		})
-	}
-	if put(offer(1, "late")) || put(offer(2, "late")) {
-		t.Error("a round that is over took an offer")
-	}
-	drafts := func(want ...store.Offer) {
-		t.Helper()
-		exchange(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-			got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
-			index := map[cases.CaseID]store.Offer{}
-			for _, o := range got {
-				index[o.Case] = o
-			}
-			expected := map[cases.CaseID]store.Offer{}
-			for _, o := range want {
-				expected[o.Case] = o
-			}
-			if d := cmp.Diff(expected, index, instants); d != "" {
-				t.Errorf("drafts: %s", d)
-			}
-			return err
-		})
-	}
-	first, second := offer(1, "second"), store.Offer{Case: caseID(2), Office: east, Round: 7, Due: noon}
-	first.Due = noon
-	drafts(first, second)
-	exchange(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
-		if err != nil {
-			return err
-		}
-		drafts() // beside the open transaction
-		return tx.SentOffer(ctx, got[0], itemID(1))
-	})
-	exchange(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
-		if len(got) != 1 {
-			t.Errorf("%d drafts after one was sent", len(got))
-		}
-		return err
-	})
-	exchange(t, db, []area.Key{west}, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.OfferDrafts(ctx, time.Time{}, cases.CaseID{}, 10)
-		if len(got) != 0 {
-			t.Errorf("%d drafts of another office", len(got))
 		}
 		return err
 	})

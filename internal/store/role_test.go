@@ -166,7 +166,13 @@ func TestSecurityDeskSeesItsOfficesOnly(t *testing.T) {
 		"consent": func(tx *store.Tx) error {
 			return tx.AddConsent(t.Context(), store.ConsentRow{Office: east, Sealed: []byte{1}})
 		},
-		"offer": func(tx *store.Tx) error { _, err := tx.PutOffer(t.Context(), store.Offer{Office: east}); return err },
+		"offer": func(tx *store.Tx) error {
+			_, err := tx.DraftOffers(t.Context(), []store.Side{{Office: east}}, 1, noon)
+			return err
+		},
+		"service": func(tx *store.Tx) error {
+			return tx.PutServices(t.Context(), []store.Service{{Office: east, Sealed: []byte{1}}})
+		},
 		"request": func(tx *store.Tx) error {
 			_, err := tx.ClaimRequest(t.Context(), store.Request{Account: "a", RequestID: "x", Office: east})
 			return err

@@ -18,6 +18,7 @@ import (
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	"yipan/internal/fault"
+	"yipan/internal/ledger"
 	"yipan/internal/store"
 	"yipan/internal/store/storetest"
 )
@@ -30,9 +31,11 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 		own.X = office
 		paired := side(n, office)
 		paired.Person = personID(n)
-		_, offerErr := tx.PutOffer(ctx, store.Offer{Case: caseID(n), Office: office, Round: 1, Person: personID(n), Sealed: []byte{1}})
+		_, offerErr := tx.DraftOffers(ctx, []store.Side{paired}, 1, noon)
+		_, tallyErr := tx.LockTally(ctx, office, ledger.ThreeChecks, 1, []byte{1})
 		_, requestErr := tx.ClaimRequest(ctx, store.Request{Account: fmt.Sprint("clerk-", n), RequestID: "r", Office: office, Method: "Test"})
-		return errors.Join(offerErr, requestErr,
+		return errors.Join(offerErr, tallyErr, requestErr,
+			tx.PutServices(ctx, []store.Service{{ServiceKey: store.ServiceKey{Person: personID(n), Kind: ledger.ThreeChecks, Period: 1}, Office: office, Sealed: []byte{1}}}),
 			addLegs(ctx, tx, own),
 			tx.InsertItems(ctx, []store.StoredItem{item(n, n)}),
 			tx.AddShares(ctx, []store.Share{share(n, there)}),
@@ -40,7 +43,15 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 			tx.PutRounds(ctx, []store.Side{paired}),
 			tx.AddPersons(ctx, []store.Person{person(n, office)}),
 			tx.AddConsent(ctx, store.ConsentRow{ID: id("consent", n), Office: office, Person: personID(n), Sealed: []byte{1}}),
+			tx.SetLookups(ctx, office, personID(n), []store.Lookup{{Use: store.LookupDocument, Index: id("lookup", n), Key: []byte{1}}}),
+			tx.SetFormerNames(ctx, office, personID(n), []store.FormerName{{Name: "示例", Initials: "sl"}}),
+			tx.AddPersonEvent(ctx, store.PersonEvent{ID: id("event", n), Office: office, Person: personID(n), Kind: ledger.EventRegistered, On: civil.MustParse("2026-03-04"), RecordedAt: noon, Account: "clerk", Sealed: []byte{1}}),
+			tx.Restrict(ctx, office, []cases.PersonID{personID(1000 + n)}, []string{"clerk"}),
 			tx.AddCertificates(ctx, []store.Certificate{{ID: id("certificate", n), Office: office, Person: personID(n), AskedOn: civil.MustParse("2026-03-04")}}),
+			tx.PutWaiting(ctx, []store.Waiting{{Case: caseID(n), Office: office, Index: []byte{byte(n), 1}, IndexKey: []byte{1}}}),
+			tx.ProposeDuplicates(ctx, []store.Duplicate{{A: personID(n), B: personID(2000 + n), Office: office, Score: 60}}),
+			tx.AskApproval(ctx, store.Approval{ID: id("approval", n), Office: office, Kind: store.ApproveDestination, About: personID(n), Detail: there.Area(), AskedBy: "clerk", AskedAt: noon}),
+			tx.AddBulk(ctx, store.Bulk{ID: id("bulk", n), Office: office, Account: "clerk", Action: 1, At: noon, Sealed: []byte{1}}, noon.AddDate(0, 0, -3)),
 			tx.LogAccess(ctx, store.Access{Principal: access.Principal{ID: "clerk"}, Office: office, Verb: access.CaseRead, Subjects: [][16]byte{personID(n)}}))
 	})
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
@@ -142,8 +153,7 @@ func TestSecurity26SameIDInTwoOffices(t *testing.T) {
 				func(tx *store.Tx) error { return tx.PutSides(t.Context(), []store.Side{side(1, west)}) },
 				func(tx *store.Tx) error { return tx.PutRounds(t.Context(), []store.Side{side(1, west)}) },
 				func(tx *store.Tx) error {
-					_, err := tx.PutOffer(t.Context(), store.Offer{Case: caseID(1), Office: west, Round: 1, Person: personID(2)})
-					return err
+					return tx.PutServices(t.Context(), []store.Service{{ServiceKey: store.ServiceKey{Person: personID(2), Kind: ledger.ThreeChecks, Period: 1}, Office: west, Sealed: []byte{1}}})
 				},
 				func(tx *store.Tx) error {
 					return tx.AddCertificates(t.Context(), []store.Certificate{{ID: id("other", 1), Office: west, Person: personID(1), AskedOn: civil.MustParse("2026-03-04")}})

@@ -19,7 +19,14 @@ const (
 	FlagCrossed     = 1 << 2
 	FlagByParent    = 1 << 3
 	FlagUrgent      = 1 << 4
+
+	newsShift = 8   // bits 8 to 14 count what came to be read
+	newsMost  = 127 // and stop there
 )
+
+// NewsFlags returns the bits of a side's flags that count n FEEDBACKs and changed
+// answers of the other side.
+func NewsFlags(n int) int16 { return int16(min(n, newsMost)) << newsShift }
 
 // Side is what one office sees of a case: the projection of its fold.
 type Side struct {
@@ -54,7 +61,19 @@ type Side struct {
 	Rev      int32
 	Private  []byte
 	ErasedAt time.Time
+
+	// When the office took note of the answer (zero: never), and of how much of
+	// News.
+	SeenAt       time.Time
+	SeenFeedback int16
+	// What the case waits for here as a number of the to-do list, 0: nothing; and
+	// until or since when, zero: without limit. The database computes both.
+	Todo   int16
+	TodoAt time.Time
 }
+
+// News is how many FEEDBACKs and changed answers came from the other side.
+func (s *Side) News() int16 { return s.Flags >> newsShift }
 
 const insertSides = `INSERT INTO case_side (case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at,
     due_at, answered_at, answer_held, withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash)
@@ -75,7 +94,35 @@ const putSides = insertSides + ` ON CONFLICT (case_id, office) DO UPDATE SET
 func (tx *Tx) InsertSides(ctx context.Context, s []Side) error { return tx.sides(ctx, insertSides, s) }
 
 // PutSides writes projections; private facts of rows that stand are kept.
-func (tx *Tx) PutSides(ctx context.Context, s []Side) error { return tx.sides(ctx, putSides, s) }
+//
+// The other side of a case that lives on the same node may be that of a
+// restricted person (D11): who works on this side writes it without seeing it.
+func (tx *Tx) PutSides(ctx context.Context, s []Side) error {
+	both := tx.Role == App && bothSides(s)
+	if both {
+		if err := tx.write(letSides, "on"); err != nil {
+			return err
+		}
+	}
+	if err := tx.sides(ctx, putSides, s); err != nil || !both {
+		return err
+	}
+	return tx.write(letSides, "")
+}
+
+const letSides = `SELECT set_config('yipan.sides', $1, true)`
+
+// bothSides reports whether some case is among s twice.
+func bothSides(s []Side) bool {
+	seen := make(map[cases.CaseID]bool, len(s))
+	for i := range s {
+		if seen[s[i].Case] {
+			return true
+		}
+		seen[s[i].Case] = true
+	}
+	return false
+}
 
 func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 	if len(s) == 0 {
@@ -107,21 +154,23 @@ func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 }
 
 const sideColumns = `case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at, due_at, answered_at, answer_held,
-    withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash, rev, private, erased_at`
+    withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash, rev, private, erased_at,
+    seen_at, seen_feedback, coalesce(todo, 0) AS todo, CASE WHEN todo IS NOT NULL AND isfinite(todo_at) THEN todo_at END AS todo_at`
 
 func scanSide(r pgx.CollectableRow) (Side, error) {
 	var s Side
 	var side, kind, status, waiting, hops int16
 	var round int32
 	var version int64
-	var t [9]*time.Time
+	var t [11]*time.Time
 	var parent, person *[16]byte
 	err := r.Scan((*[16]byte)(&s.Case), (*int64)(&s.Office), &side, &kind, (*int64)(&s.X), (*int64)(&s.Y), &status, &waiting, &round,
 		&s.OpenedAt, &s.RoundAt, &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], (*int64)(&s.Reroute), &t[6], (*int64)(&s.Assigned), &t[7],
-		&version, &s.Flags, &parent, &hops, &person, &s.ReqHash, &s.Rev, &s.Private, &t[8])
+		&version, &s.Flags, &parent, &hops, &person, &s.ReqHash, &s.Rev, &s.Private, &t[8],
+		&t[9], &s.SeenFeedback, &s.Todo, &t[10])
 	s.Side, s.Kind, s.Status, s.Waiting = cases.Side(side), cases.Kind(kind), cases.Status(status), uint8(waiting)
 	s.Round, s.Version, s.Hops = uint32(round), uint64(version), uint32(hops)
-	for i, p := range []*time.Time{&s.DeliveredAt, &s.DueAt, &s.AnsweredAt, &s.AnswerHeld, &s.WithdrawnAt, &s.ClosedAt, &s.ReroutedAt, &s.AssignedAt, &s.ErasedAt} {
+	for i, p := range []*time.Time{&s.DeliveredAt, &s.DueAt, &s.AnsweredAt, &s.AnswerHeld, &s.WithdrawnAt, &s.ClosedAt, &s.ReroutedAt, &s.AssignedAt, &s.ErasedAt, &s.SeenAt, &s.TodoAt} {
 		*p = orZero(t[i])
 	}
 	s.Parent, s.Person = or16[cases.CaseID](parent), or16[cases.PersonID](person)

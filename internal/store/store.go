@@ -155,6 +155,7 @@ type Tx struct {
 	Role Role
 
 	behind *pgx.Batch // writes not sent yet; nil: none
+	hidden [][16]byte // restricted persons whose cases are hidden at the end
 }
 
 // querier is what a connection and a transaction of pgx have in common.
@@ -291,6 +292,9 @@ func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, account s
 // commit sends what is queued and commits, in one round trip. A transaction
 // that the server had aborted answers ROLLBACK to that.
 func (tx *Tx) commit(ctx context.Context) error {
+	if len(tx.hidden) > 0 {
+		_ = tx.write(hideSides, tx.hidden) // it only queues
+	}
 	if tx.behind == nil {
 		t, err := tx.querier.Exec(ctx, "COMMIT")
 		if err == nil && t.String() == "ROLLBACK" {

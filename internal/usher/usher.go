@@ -42,8 +42,12 @@ func (u *Usher) Allow(ctx context.Context, p access.Principal, v access.Verb, of
 	return err
 }
 
-// LogDenied records a denial.
+// LogDenied records a denial; one about no office stands under the caller's
+// first, where the office's auditor finds it.
 func (u *Usher) LogDenied(ctx context.Context, p access.Principal, v access.Verb, office area.Key) {
+	if office == 0 && len(p.Offices) > 0 {
+		office = p.Offices[0]
+	}
 	if err := u.db.LogDenied(ctx, store.Access{Principal: p, Office: office, Verb: v}); err != nil {
 		u.log.Error("denial not recorded", "account", p.ID, "error", err)
 	}
@@ -85,13 +89,14 @@ func isDuplicate(err error) bool {
 
 // HashOf is a digest of a request's content, so that one request id stands for
 // one request. It is keyed: whoever has only the database must not find out by
-// trying what was asked, a person's answer or number among it.
+// trying what was asked, a person's answer or number among it. The key is the
+// oldest one, so that a request repeated across a rotation is still the same.
 func (u *Usher) HashOf(v any) [32]byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // requests are plain structs
 	}
-	k := u.keys.Index()
+	k := u.keys.OldestIndex()
 	lo, hi := seal.Index(k, 0, "request/1", string(b)), seal.Index(k, 0, "request/2", string(b))
 	return [32]byte(append(lo[:], hi[:]...))
 }

@@ -108,17 +108,22 @@ func Run(ctx context.Context, c Config) (f Figures, err error) {
 	}
 	f.BulkRatio = f.BulkPerS / f.BaselinePerS
 	print(c.Out, &f)
-	if c.JSON == "" {
-		return f, nil
+	return f, writeJSON(c.JSON, f)
+}
+
+// writeJSON writes figures to a file; an empty name writes none.
+func writeJSON(name string, figures any) error {
+	if name == "" {
+		return nil
 	}
-	b, err := json.MarshalIndent(f, "", "  ")
+	b, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
-		return f, fmt.Errorf("bench: encode: %w", err)
+		return fmt.Errorf("bench: encode: %w", err)
 	}
-	if err := os.WriteFile(c.JSON, append(b, '\n'), 0o644); err != nil { //nolint:gosec // figures
-		return f, fmt.Errorf("bench: write %s: %w", c.JSON, err)
+	if err := os.WriteFile(name, append(b, '\n'), 0o644); err != nil { //nolint:gosec // figures
+		return fmt.Errorf("bench: write %s: %w", name, err)
 	}
-	return f, nil
+	return nil
 }
 
 func county(folder string, k area.Key) town.NodeConfig {

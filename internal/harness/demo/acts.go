@@ -46,6 +46,11 @@ const hands = 24
 // each does something for each of list, hands at a time, and ends at the first
 // error.
 func each[T any](ctx context.Context, list []T, do func(context.Context, T) error) error {
+	return eachOf(ctx, hands, list, do)
+}
+
+// eachOf is each with another number of hands.
+func eachOf[T any](ctx context.Context, hands int, list []T, do func(context.Context, T) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(hands)
 	for _, v := range list {

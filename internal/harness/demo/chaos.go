@@ -70,6 +70,25 @@ func (r *run) loseBroker(ctx context.Context, sent <-chan error) error {
 	return r.town.StartHub(ctx)
 }
 
+// sendAway stops nodes, comeBack starts them again.
+func (r *run) sendAway(ps ...*place) error {
+	for _, p := range ps {
+		if err := p.Stop(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) comeBack(ctx context.Context, ps ...*place) error {
+	for _, p := range ps {
+		if err := p.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // killAbsorbing kills a node while it absorbs parcels, and starts it again.
 func (r *run) killAbsorbing(ctx context.Context, p *place) error {
 	before, err := received(ctx, p)

@@ -118,13 +118,14 @@ func (r *run) script(ctx context.Context) error {
 		do     func(context.Context) error
 	}{
 		{"启动：管理机构、消息服务器、三个县的节点", "start: authority, hub, the nodes of three counties", r.town.Start},
-		{"逐人登记同意书", "record consents, one person at a time", r.recordConsents},
-		{"户籍地发出名册", "the origin sends its roster", r.sendRoster},
+		{"逐人建档、登记同意书", "open files and record consents, one person at a time", r.recordConsents},
+		{"户籍地登记流动，通报随之发出", "the origin registers movements; notices leave by themselves", r.sendRoster},
 		{"更正、撤回", "corrections and withdrawals", r.revise},
-		{"现居住地分发、配对、答复", "the residence distributes, pairs and answers", r.answerAll},
+		{"现居住地分发、接收入册、答复", "the residence distributes, accepts into its ledger and answers", r.answerAll},
 		{"退回、注销与回档、重复通报、改派", "disputes, closing and reopening, doubles, reroutes", r.goOn},
 		{"三查服务登记", "offers of services are recorded", r.recordOffers},
 		{"轮次结束，反馈发回", "the round ends, feedback returns", r.endRound},
+		{"办结待办", "the to-do lists are worked off", r.emptyLists},
 		{"守恒核对", "conservation check", r.conserve},
 		{"报表", "report", r.report},
 	} {

@@ -11,80 +11,101 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"yipan/internal/area"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
+	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 )
 
 // released are the findings that a person lets return to the origin.
 var released = []string{"iud", "pregnancy", "reproductive_health"}
 
-// recordOffers records how the offers of the round ended: at the residence for
-// those who were found there, at the origin for the women who arrived.
+// recordOffers works through the due lists of the round: at the residence for
+// those who were found there, at the origin for the women who arrived, at the
+// third county for those whose notice followed them.
 func (r *run) recordOffers(ctx context.Context) error {
-	var offered []*file
+	offers := map[string]*file{} // by person of the residence's ledger
 	for _, f := range r.people {
 		f.mu.Lock()
-		if f.Truth.Offer.Result != "" && f.disclosed[f.id] {
-			offered = append(offered, f)
+		if id := f.persons[f.id]; id != "" && f.Truth.Offer.Result != "" && f.disclosed[f.id] {
+			offers[id] = f
 		}
 		f.mu.Unlock()
 	}
-	held, err := r.handled(ctx)
-	if err != nil {
-		return err
-	}
-	var consented atomic.Int64
-	err = each(ctx, offered, func(ctx context.Context, f *file) error {
-		h, ok := held[f.id]
-		if !ok {
-			return fmt.Errorf("demo: no township of the residence sees case %s", f.id)
-		}
-		return r.offer(ctx, f, h, &consented)
-	})
-	if err != nil {
-		return err
-	}
-	r.say("登记 %d 人次三查服务告知；其中 %d 人同意把结果告知户籍地", "%d offers recorded; %d people agreed that the findings return", len(offered), consented.Load())
-	return r.offerArrived(ctx)
-}
-
-// handled is a case as the clerk of its township sees it.
-type handled struct {
-	township area.Key
-	account  string
-	ref      *casesv1.CaseRef
-}
-
-// handled lists what the clerks of the residence have answered.
-func (r *run) handled(ctx context.Context) (map[string]handled, error) {
-	at := map[string]handled{}
+	var consented, recorded atomic.Int64
 	for township, account := range r.residence.clerks {
-		cs, err := listed(ctx, r.residence.cases(account), &casesv1.ListCasesRequest{
-			Kind: casesv1.Kind_KIND_OUTFLOW, States: []casesv1.State{casesv1.State_STATE_ANSWERED}, Side: casesv1.Side_SIDE_RECEIVER, Purpose: "演示：三查",
+		due, err := r.due(ctx, r.residence, account)
+		if err != nil {
+			return err
+		}
+		err = each(ctx, due, func(ctx context.Context, person string) error {
+			f := offers[person]
+			if f == nil {
+				return r.plainOffer(ctx, r.residence, account, person)
+			}
+			recorded.Add(1)
+			return r.offer(ctx, f, account, person, &consented)
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, c := range cs {
-			at[c.GetCaseId()] = handled{township, account, refOf(c)}
+		r.log.Info("offers recorded", "township", township.String(), "due", len(due))
+	}
+	if n := recorded.Load(); n != int64(len(offers)) {
+		return fmt.Errorf("demo: the due lists showed %d of %d people", n, len(offers))
+	}
+	r.say("按待办名单登记 %d 人次三查服务告知；其中 %d 人同意把结果告知户籍地", "%d offers recorded from the due lists; %d people agreed that the findings return", recorded.Load(), consented.Load())
+	for _, p := range []*place{r.origin, r.third} {
+		for _, account := range p.clerks {
+			due, err := r.due(ctx, p, account)
+			if err != nil {
+				return err
+			}
+			if err := each(ctx, due, func(ctx context.Context, person string) error { return r.plainOffer(ctx, p, account, person) }); err != nil {
+				return err
+			}
+			if p == r.origin {
+				r.result.Report.Offered += len(due)
+			}
 		}
 	}
-	return at, nil
+	return nil
 }
 
-func (r *run) offer(ctx context.Context, f *file, h handled, consented *atomic.Int64) error {
-	o := &f.Truth.Offer
-	number, _, _ := offerRound(r.today)
-	req := &casesv1.RecordOfferRequest{
-		RequestId: requestID("offer", f.id), Ref: h.ref, OfferRound: number, Result: o.Result,
-		Date: civil.In(time.Now()).String(), Channel: o.Channel, Findings: o.Findings,
+// due lists for whom an offer of the open round is due at a clerk's township.
+func (r *run) due(ctx context.Context, p *place, account string) ([]string, error) {
+	var out []string
+	req := &ledgerv1.ListOffersDueRequest{PageSize: 200, Purpose: "演示：三查告知"}
+	for {
+		resp, err := p.services(account).ListOffersDue(ctx, req)
+		if err != nil {
+			return nil, fmt.Errorf("demo: list offers due: %w", err)
+		}
+		for _, s := range resp.GetPersons() {
+			out = append(out, s.GetPersonId())
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			return out, nil
+		}
 	}
+}
+
+// service is a three-checks offer of today.
+func (r *run) service(p *place, person string) *ledgerv1.ServiceInput {
+	number, _, _ := offerRound(r.today)
+	return &ledgerv1.ServiceInput{
+		RequestId: requestID("offer "+p.Folder, person), PersonId: person, Kind: ledgerv1.ServiceKind_SERVICE_KIND_THREE_CHECKS, Period: number,
+		Date: civil.In(time.Now()).String(),
+	}
+}
+
+func (r *run) offer(ctx context.Context, f *file, account, person string, consented *atomic.Int64) error {
+	o, in := &f.Truth.Offer, r.service(r.residence, person)
+	in.Result, in.Channel, in.Findings = o.Result, o.Channel, o.Findings
 	if o.Release {
-		resp, err := r.residence.consents(h.account).RecordConsent(ctx, &consentv1.RecordConsentRequest{
-			RequestId: requestID("release", f.id), Person: &consentv1.Person{PersonId: f.persons[f.id]},
+		resp, err := r.residence.consents(account).RecordConsent(ctx, &consentv1.RecordConsentRequest{
+			RequestId: requestID("release", f.id), Person: &consentv1.Person{PersonId: person},
 			Consent: &consentv1.Consent{
 				Recipient: r.spec.Origin.String(), Purpose: "feedback", Fields: released,
 				TextVersion: r.spec.ConsentVersion, TextSha256: consentHash(), GivenHow: "counter",
@@ -93,35 +114,22 @@ func (r *run) offer(ctx context.Context, f *file, h handled, consented *atomic.I
 		if err != nil {
 			return fmt.Errorf("demo: record a consent for case %s: %w", f.id, err)
 		}
-		req.ConsentId = resp.GetConsent().GetConsentId()
+		in.ConsentId = resp.GetConsent().GetConsentId()
 		consented.Add(1)
 	}
-	if _, err := r.residence.cases(h.account).RecordOffer(ctx, req); err != nil {
+	if _, err := r.residence.services(account).RecordService(ctx, &ledgerv1.RecordServiceRequest{Service: in}); err != nil {
 		return fmt.Errorf("demo: record the offer on case %s: %w", f.id, err)
 	}
 	return nil
 }
 
-// offerArrived records the services done to the women who arrived at the
-// origin township (篇一: 三查一治 3 人次); nothing of them is released.
-func (r *run) offerArrived(ctx context.Context) error {
-	s := r.origin.cases(r.clerk())
-	number, _, _ := offerRound(r.today)
-	for _, f := range r.people {
-		if f.Truth.Certificate == "" {
-			continue
-		}
-		c, err := seen(ctx, s, f.id)
-		if err != nil {
-			return err
-		}
-		if _, err := s.RecordOffer(ctx, &casesv1.RecordOfferRequest{
-			RequestId: requestID("offer", f.id), Ref: refOf(c), OfferRound: number, Result: "done",
-			Date: civil.In(time.Now()).String(), Channel: "counter", Findings: map[string]string{"reproductive_health": "no_finding"},
-		}); err != nil {
-			return fmt.Errorf("demo: record the offer on case %s: %w", f.id, err)
-		}
-		r.result.Report.Offered++
+// plainOffer records a service done of which nothing is released (篇一: 三查一治
+// 3 人次).
+func (r *run) plainOffer(ctx context.Context, p *place, account, person string) error {
+	in := r.service(p, person)
+	in.Result, in.Channel, in.Findings = "done", "counter", map[string]string{"reproductive_health": "no_finding"}
+	if _, err := p.services(account).RecordService(ctx, &ledgerv1.RecordServiceRequest{Service: in}); err != nil {
+		return fmt.Errorf("demo: record an offer at %s: %w", p.Folder, err)
 	}
 	return nil
 }

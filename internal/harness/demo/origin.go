@@ -11,6 +11,7 @@ import (
 	"yipan/internal/cases"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
+	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 	"yipan/internal/harness/roster"
 )
 
@@ -20,8 +21,9 @@ const batch = 1000
 // clerk is the account of the origin township.
 func (r *run) clerk() string { return r.origin.clerks[r.spec.Origin] }
 
-// recordConsents records, one call each, that people may be confirmed. The
-// recipient is the province, so that it holds where the address was wrong.
+// recordConsents opens the file of each who agreed to be confirmed and records
+// the consent, one call each. The recipient is the province, so that it holds
+// where the address was wrong.
 func (r *run) recordConsents(ctx context.Context) error {
 	s := r.origin.consents(r.clerk())
 	var who []*file
@@ -30,10 +32,18 @@ func (r *run) recordConsents(ctx context.Context) error {
 			who = append(who, f)
 		}
 	}
+	files := r.origin.people(r.clerk())
 	err := each(ctx, who, func(ctx context.Context, f *file) error {
+		reg, err := files.RegisterPerson(ctx, &ledgerv1.RegisterPersonRequest{
+			RequestId: requestID("file", f.request.GetRequestId()), Profile: f.profile(r.spec.Origin, r.spec.Origin),
+		})
+		if err != nil {
+			return fmt.Errorf("demo: open the file of line %d: %w", f.Row.Line, err)
+		}
+		f.person = reg.GetPerson().GetPersonId()
 		resp, err := s.RecordConsent(ctx, &consentv1.RecordConsentRequest{
 			RequestId: requestID("consent", f.request.GetRequestId()), Office: r.spec.Origin.String(),
-			Person: &consentv1.Person{Name: f.Row.Name, Document: f.Row.Document.Number},
+			Person: &consentv1.Person{PersonId: f.person},
 			Consent: &consentv1.Consent{
 				Recipient: f.Row.Destination.Cut(area.Province).String(), Purpose: "confirm_residence",
 				TextVersion: f.Row.ConsentVersion, TextSha256: consentHash(), GivenHow: "paper",
@@ -55,10 +65,22 @@ func (r *run) recordConsents(ctx context.Context) error {
 // sendRoster opens all cases of the roster, batch by batch, and waits until the
 // other nodes have signed for them.
 func (r *run) sendRoster(ctx context.Context) error {
+	if err := r.arriveEarly(ctx); err != nil {
+		return err
+	}
+	if r.Chaos {
+		// They are away, so that what the broker loses is all that was sent.
+		if err := r.sendAway(r.residence, r.third); err != nil {
+			return err
+		}
+	}
 	sent := make(chan error, 1)
 	go func() { sent <- r.openAll(ctx, false) }()
 	if r.Chaos {
 		if err := r.loseBroker(ctx, sent); err != nil {
+			return err
+		}
+		if err := r.comeBack(ctx, r.residence, r.third); err != nil {
 			return err
 		}
 		if err := r.killAbsorbing(ctx, r.residence); err != nil {
@@ -73,37 +95,6 @@ func (r *run) sendRoster(ctx context.Context) error {
 	r.say("全部签收", "all are signed for")
 	if r.Chaos {
 		return r.backUp(ctx, r.origin)
-	}
-	return nil
-}
-
-// openAll sends the roster. Again: every row must stand already.
-func (r *run) openAll(ctx context.Context, again bool) error {
-	s := r.origin.cases(r.clerk())
-	var opened int
-	for _, part := range chunks(r.people, batch) {
-		req := &casesv1.BatchOpenCasesRequest{}
-		for _, f := range part {
-			req.Requests = append(req.Requests, f.request)
-		}
-		resp, err := s.BatchOpenCases(ctx, req)
-		if err != nil {
-			return fmt.Errorf("demo: open cases: %w", err)
-		}
-		for i, res := range resp.GetResults() {
-			f := part[i]
-			switch {
-			case res.GetError() != nil:
-				return refused(fmt.Sprintf("line %d of the roster", f.Row.Line), res.GetError())
-			case again && (!res.GetRepeatedRequest() || res.GetCaseId() != f.id):
-				return fmt.Errorf("demo: line %d of the roster, sent again, opened case %s beside %s", f.Row.Line, res.GetCaseId(), f.id)
-			case !again:
-				f.id = res.GetCaseId()
-				r.acts.add(f.id, 1)
-			}
-		}
-		opened += len(part)
-		r.say("已发 %d / %d", "sent %d of %d", opened, len(r.people))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"yipan/internal/area"
 	"yipan/internal/cases"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
+	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 	"yipan/internal/harness/roster"
 )
 
@@ -148,9 +149,13 @@ type desk struct {
 	paired, answered, turned *atomic.Int64
 }
 
-// work pairs those whom it will answer about, then answers all.
+// work accepts those whom it will answer about into the ledger, then answers
+// all.
 func (d *desk) work(ctx context.Context) error {
-	s := d.place.cases(d.account)
+	s, m := d.place.cases(d.account), d.place.movements(d.account)
+	if err := d.pairEarly(ctx); err != nil {
+		return err
+	}
 	open, err := listed(ctx, s, &casesv1.ListCasesRequest{
 		States: []casesv1.State{casesv1.State_STATE_OPEN}, Side: casesv1.Side_SIDE_RECEIVER,
 		Waiting: casesv1.Waiting_WAITING_RESIDENCE, Purpose: "演示：办理通报",
@@ -167,20 +172,22 @@ func (d *desk) work(ctx context.Context) error {
 		if w := d.found(c); w != nil {
 			t := &todo{c, w}
 			list = append(list, t)
-			if w.answer.Outcome == cases.Residing && !c.GetPaired() {
+			switch {
+			case w.answer.Outcome != cases.Residing:
+			case c.GetPaired():
+				w.of.at(c.GetCaseId(), w.of.early)
+			default:
 				pair = append(pair, t)
 			}
 		}
 	}
 	err = each(ctx, pair, func(ctx context.Context, t *todo) error {
-		resp, err := s.PairCase(ctx, &casesv1.PairCaseRequest{RequestId: requestID("pair", t.c.GetCaseId()), Ref: refOf(t.c)})
+		resp, err := m.AcceptNotice(ctx, &ledgerv1.AcceptNoticeRequest{RequestId: requestID("accept", t.c.GetCaseId()), CaseId: t.c.GetCaseId(), Etag: t.c.GetEtag()})
 		if err != nil {
-			return fmt.Errorf("demo: pair case %s: %w", t.c.GetCaseId(), err)
+			return fmt.Errorf("demo: accept case %s into the ledger: %w", t.c.GetCaseId(), err)
 		}
-		t.c = resp.GetCase()
-		t.w.of.mu.Lock()
-		t.w.of.persons[t.c.GetCaseId()] = resp.GetPersonId()
-		t.w.of.mu.Unlock()
+		t.c.Etag = resp.GetEtag()
+		t.w.of.at(t.c.GetCaseId(), resp.GetResult().GetMovement().GetPersonId())
 		d.paired.Add(1)
 		return nil
 	})
@@ -208,6 +215,15 @@ func (d *desk) work(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// at notes who a case's person is in the receiver's ledger.
+func (f *file) at(id, person string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.persons[id] == "" {
+		f.persons[id] = person
+	}
 }
 
 // done counts an answer that was taken; turned: for want of a basis it says

@@ -42,6 +42,8 @@ type file struct {
 	second  string // of the notice sent by mistake
 	child   string // of the notice that follows a reroute
 	check   string // of the certificate check
+	person  string // in the origin's ledger
+	early   string // in the residence's ledger, from before the notice
 
 	mu        sync.Mutex
 	disclosed map[string]bool   // cases whose last answer discloses the residence

@@ -13,6 +13,9 @@ var (
 	rare = []string{"𠀀", "𠮷", "𡃁", "𫝀"}
 )
 
+// Name returns the i-th invented name, for other fillers of ledgers.
+func Name(i int) string { return name(i) }
+
 // name returns the i-th invented name: 600 of four characters, now and then one
 // with a middle dot or a rare character.
 func name(i int) string {

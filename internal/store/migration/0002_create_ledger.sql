@@ -22,13 +22,19 @@ ALTER TABLE person
     ADD COLUMN offered_round int NOT NULL DEFAULT 0,
     ADD COLUMN rev           int NOT NULL DEFAULT 0,
     ADD COLUMN index_key     bytea;
+-- Blind indexes name their office, and lead: an index that begins with the
+-- office looks as good to a planner that knows no rows yet.
+DROP INDEX person_doc;
+CREATE UNIQUE INDEX person_doc ON person (doc_index, office);
 CREATE INDEX person_name ON person (office, name COLLATE "C", id);
 CREATE INDEX person_initials ON person (office, initials COLLATE "C", id) WHERE initials <> '';
 CREATE INDEX person_birth ON person (office, birth) WHERE birth IS NOT NULL;
-CREATE INDEX person_last4 ON person (office, last4) WHERE last4 IS NOT NULL;
-CREATE INDEX person_phone ON person (office, phone_index) WHERE phone_index IS NOT NULL;
+CREATE INDEX person_last4 ON person (last4) WHERE last4 IS NOT NULL;
+CREATE INDEX person_phone ON person (phone_index) WHERE phone_index IS NOT NULL;
 CREATE INDEX person_living ON person (office, living, id) WHERE living <> 0;
 CREATE INDEX person_registered ON person (office, registered, id) WHERE registered <> 0;
+-- Files whose indexes a rotation has yet to make anew.
+CREATE INDEX person_index_key ON person (office, index_key) WHERE erased_at IS NULL;
 CREATE INDEX person_household ON person (household) WHERE household IS NOT NULL;
 CREATE INDEX person_merged ON person (merged_into) WHERE merged_into IS NOT NULL;
 -- Whom an offer round is still due for: by round, never by outcome.
@@ -70,7 +76,7 @@ CREATE TABLE lookup (
     index_key bytea NOT NULL,
     PRIMARY KEY (office, use, ix, person)
 );
-CREATE INDEX lookup_person ON lookup (person);
+CREATE INDEX lookup_person ON lookup (person, use);
 
 -- keeper: who sees a restricted person (SECURITY D11), two named users.
 CREATE TABLE keeper (
@@ -129,7 +135,8 @@ CREATE TABLE service (
     sealed bytea NOT NULL,
     PRIMARY KEY (person, kind, period)
 );
-CREATE INDEX service_open ON service (office, kind, period, person) WHERE NOT closed;
+-- A recount goes by it.
+CREATE INDEX service_period ON service (office, kind, period, person);
 
 -- service_tally: all reasons of an office, kind and period in one sealed row of
 -- fixed size that every event rewrites.
@@ -148,25 +155,46 @@ ALTER TABLE offer ALTER COLUMN due SET NOT NULL;
 CREATE INDEX offer_draft ON offer (office, due) WHERE item IS NULL;
 
 -- case_side: seen_at is when the office took note of the answer, seen_feedback
--- how many feedbacks it has read; restricted hides the case with its person.
+-- how much feedback it has read; restricted hides the case with its person.
 ALTER TABLE case_side
     ADD COLUMN seen_at       timestamptz,
     ADD COLUMN seen_feedback smallint NOT NULL DEFAULT 0,
     ADD COLUMN restricted    boolean NOT NULL DEFAULT false;
--- What waits for an office: a notice to distribute, pair or answer; an answer
--- or feedback (bits 8 to 14 of flags count it) to read.
-CREATE INDEX case_side_todo ON case_side (office, coalesce(due_at, 'infinity'::timestamptz), case_id)
-    WHERE side = 2 AND status = 1 OR status IN (2, 5) AND (side = 1 AND (seen_at IS NULL OR seen_at < answered_at) OR flags >> 8 > seen_feedback);
+-- What waits for an office, by kind (numbers of the API): 1 to distribute, 2 to
+-- pair, 3 to answer, 5 an answer to read, 6 feedback to read (bits 8 to 14 of
+-- flags count it, changed answers too), 7 an answer to older fields, 11 rerouted without a way
+-- on (fold.unfit). todo_at orders what waits: when it is due, or since when.
+-- Generated columns, because an index is searched under row-level security only
+-- by leakproof conditions on columns.
+-- +goose StatementBegin
+CREATE FUNCTION area_within(k bigint, o bigint) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN k % 10 >= o % 10 AND k / 10 - k / 10 % (CASE o % 10 WHEN 1 THEN 10000000000 WHEN 2 THEN 100000000 WHEN 3 THEN 1000000 WHEN 4 THEN 1000 ELSE 1 END)::bigint = o / 10;
+-- +goose StatementEnd
+ALTER TABLE case_side
+    ADD COLUMN todo smallint GENERATED ALWAYS AS (CASE
+        WHEN side = 2 AND status = 1 THEN CASE WHEN office % 10 < 4 THEN CASE WHEN assigned = 0 THEN 1 END WHEN person IS NULL THEN 2 ELSE 3 END
+        WHEN side = 1 AND status = 3 AND rerouted_at > coalesce(seen_at, '-infinity'::timestamptz)
+            AND (hops >= 3 OR reroute = y OR area_within(reroute, x) OR area_within(x, reroute)) THEN 11
+        WHEN side = 1 AND status IN (2, 5) AND answered_at > coalesce(seen_at, '-infinity'::timestamptz) THEN CASE WHEN flags & 2 <> 0 THEN 7 ELSE 5 END
+        WHEN status <> 4 AND flags >> 8 > seen_feedback THEN 6 END) STORED,
+    ADD COLUMN todo_at timestamptz GENERATED ALWAYS AS (CASE
+        WHEN side = 2 AND status = 1 THEN coalesce(due_at, 'infinity'::timestamptz)
+        WHEN status = 3 THEN rerouted_at
+        WHEN status <> 1 OR flags > 255 THEN coalesce(answered_at, opened_at) END) STORED;
+CREATE INDEX case_side_todo ON case_side (office, todo, todo_at, case_id) WHERE todo IS NOT NULL;
 -- Notices that have yet to be paired.
 CREATE INDEX case_side_unpaired ON case_side (office, case_id) WHERE side = 2 AND status = 1 AND person IS NULL AND erased_at IS NULL;
 
 -- case_lookup: the blind index of the document of a notice that no person of
--- the ledger matched, so that a later registration finds it.
+-- the ledger matched beyond doubt, so that a later registration finds it; empty:
+-- it has none, or a file has it and is not beyond doubt; one byte: somebody
+-- undid a pairing. version is the case's as it was looked at.
 CREATE TABLE case_lookup (
     case_id   uuid NOT NULL,
     office    bigint NOT NULL,
     ix        bytea NOT NULL,
     index_key bytea NOT NULL,
+    version   bigint NOT NULL,
     PRIMARY KEY (case_id, office)
 );
 CREATE INDEX case_lookup_ix ON case_lookup (office, ix);
@@ -217,6 +245,10 @@ CREATE TABLE village (
 
 CREATE INDEX access_log_account ON access_log (account, verb, at);
 
+-- Certificates that expire soon, and bulk actions that are old.
+CREATE INDEX certificate_issued ON certificate (office, issued_on) WHERE issued_on IS NOT NULL;
+CREATE INDEX bulk_old ON bulk (office, at);
+
 -- +goose StatementBegin
 DO $$
 DECLARE t text;
@@ -236,8 +268,9 @@ CREATE POLICY by_keeper ON person TO yipan_app USING (office = ANY((SELECT curre
     AND (NOT restricted OR (SELECT true FROM keeper k WHERE k.person = person.id AND k.account = (SELECT current_setting('yipan.account', true)) LIMIT 1)));
 DROP POLICY by_office ON case_side;
 CREATE POLICY by_office ON case_side TO yipan_exchange, yipan_counts USING (office = ANY((SELECT current_setting('yipan.offices')::bigint[])::bigint[]));
+-- yipan.sides: on while both sides of a case are written, whoever works on it.
 CREATE POLICY by_keeper ON case_side TO yipan_app USING (office = ANY((SELECT current_setting('yipan.offices')::bigint[])::bigint[])
-    AND (NOT restricted OR (SELECT true FROM keeper k WHERE k.person = case_side.person AND k.account = (SELECT current_setting('yipan.account', true)) LIMIT 1)));
+    AND (NOT restricted OR (SELECT current_setting('yipan.sides', true)) = 'on' OR (SELECT true FROM keeper k WHERE k.person = case_side.person AND k.account = (SELECT current_setting('yipan.account', true)) LIMIT 1)));
 
 GRANT SELECT, INSERT ON person_event TO yipan_app, yipan_exchange;
 GRANT SELECT, INSERT, UPDATE (undone_at, sealed) ON movement TO yipan_app;
@@ -246,18 +279,41 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON lookup, case_lookup TO yipan_app, yipan_
 GRANT SELECT, INSERT, UPDATE ON duplicate, service_tally, approval, tries, bulk TO yipan_app;
 GRANT SELECT, INSERT, UPDATE ON service TO yipan_app, yipan_exchange;
 GRANT SELECT, INSERT, UPDATE ON duplicate, service_tally TO yipan_exchange;
+GRANT DELETE ON bulk TO yipan_app;
 GRANT DELETE ON former_name, keeper, service, person_event, movement, duplicate TO yipan_exchange;
 GRANT SELECT ON former_name, keeper, movement TO yipan_exchange;
 GRANT SELECT ON village TO yipan_app, yipan_exchange;
 GRANT SELECT (id, office, kind, event_on, due_on, recorded_at, undone_at) ON movement TO yipan_counts;
 
+-- reads_of: who looked at persons, for the slip that a person gets. An overlap of
+-- arrays is not leakproof, so that under a policy no index serves it; this
+-- function may, and limits itself to the offices of the transaction.
+CREATE POLICY owner_reads ON access_log FOR SELECT TO CURRENT_USER USING (true);
+-- +goose StatementBegin
+CREATE FUNCTION reads_of(ids uuid[], most int)
+RETURNS TABLE (at timestamptz, office bigint, account text, on_behalf text, verb text, purpose text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT l.at, l.office, l.account, l.on_behalf, l.verb, l.purpose FROM access_log l
+    WHERE l.subjects && ids AND l.office = ANY((SELECT current_setting('yipan.offices')::bigint[])::bigint[])
+    ORDER BY l.at DESC, l.id DESC LIMIT most
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION reads_of(uuid[], int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reads_of(uuid[], int) TO yipan_app;
+
 -- +goose Down
+DROP FUNCTION reads_of(uuid[], int);
+DROP POLICY owner_reads ON access_log;
 DROP POLICY by_keeper ON case_side;
 CREATE POLICY by_office_app ON case_side TO yipan_app USING (office = ANY((SELECT current_setting('yipan.offices')::bigint[])::bigint[]));
 DROP POLICY by_keeper ON person;
 CREATE POLICY by_office_app ON person TO yipan_app USING (office = ANY((SELECT current_setting('yipan.offices')::bigint[])::bigint[]));
-DROP INDEX access_log_account, case_side_todo, case_side_unpaired, person_name, person_initials, person_birth, person_last4, person_phone,
-    person_living, person_registered, person_household, person_merged, person_offer_due;
+DROP INDEX person_doc;
+CREATE UNIQUE INDEX person_doc ON person (office, doc_index);
+DROP INDEX access_log_account, certificate_issued, case_side_todo, case_side_unpaired, person_name, person_initials, person_birth, person_last4, person_phone,
+    person_living, person_registered, person_household, person_index_key, person_merged, person_offer_due;
+ALTER TABLE case_side DROP COLUMN todo, DROP COLUMN todo_at;
+DROP FUNCTION area_within(bigint, bigint);
 ALTER TABLE case_side DROP COLUMN seen_at, DROP COLUMN seen_feedback, DROP COLUMN restricted;
 ALTER TABLE offer ADD COLUMN person uuid, ADD COLUMN sealed bytea, ADD COLUMN closed boolean NOT NULL DEFAULT false, ALTER COLUMN due DROP NOT NULL;
 ALTER TABLE person DROP COLUMN initials, DROP COLUMN registered, DROP COLUMN managed, DROP COLUMN living, DROP COLUMN presence, DROP COLUMN since,

@@ -44,8 +44,10 @@ type OpenCaseRequest struct {
 	CertificateAskedOn string `protobuf:"bytes,7,opt,name=certificate_asked_on,json=certificateAskedOn,proto3" json:"certificate_asked_on,omitempty"`
 	// Day on which it was issued; empty: not yet. Stays at this office.
 	CertificateIssuedOn string `protobuf:"bytes,8,opt,name=certificate_issued_on,json=certificateIssuedOn,proto3" json:"certificate_issued_on,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Approval of a second user, for a fourth destination in 12 months.
+	ApprovalId    string `protobuf:"bytes,9,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OpenCaseRequest) Reset() {
@@ -130,6 +132,13 @@ func (x *OpenCaseRequest) GetCertificateAskedOn() string {
 func (x *OpenCaseRequest) GetCertificateIssuedOn() string {
 	if x != nil {
 		return x.CertificateIssuedOn
+	}
+	return ""
+}
+
+func (x *OpenCaseRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
 	}
 	return ""
 }
@@ -975,8 +984,9 @@ type PairCaseRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The case as seen.
 	Ref *CaseRef `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
-	// A person of the office's ledger; empty: the notice's own document is
-	// looked up, and registered where it is new.
+	// A person of the office's ledger; empty: the only one of whom the notice is
+	// beyond doubt, or who is registered where nobody is like it; where somebody
+	// is, PAIR_AMBIGUOUS asks to choose.
 	PersonId      string `protobuf:"bytes,3,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1041,7 +1051,9 @@ type PairCaseResponse struct {
 	// True: newly registered from the notice.
 	Registered bool `protobuf:"varint,2,opt,name=registered,proto3" json:"registered,omitempty"`
 	// The case.
-	Case          *Case `protobuf:"bytes,3,opt,name=case,proto3" json:"case,omitempty"`
+	Case *Case `protobuf:"bytes,3,opt,name=case,proto3" json:"case,omitempty"`
+	// What the clerk should look at: repeated notices about the same person.
+	Warnings      []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1093,6 +1105,13 @@ func (x *PairCaseResponse) GetRegistered() bool {
 func (x *PairCaseResponse) GetCase() *Case {
 	if x != nil {
 		return x.Case
+	}
+	return nil
+}
+
+func (x *PairCaseResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -1166,8 +1185,8 @@ type Candidate struct {
 	// 1 to 100.
 	Score int32 `protobuf:"varint,5,opt,name=score,proto3" json:"score,omitempty"`
 	// Why: document_equal, document_15_18, document_transposed, name_equal,
-	// name_dots, former_name, birth_equal, sex_differs, birth_differs,
-	// name_differs.
+	// name_dots, former_name, birth_equal, phone_equal; against: sex_differs,
+	// birth_differs, name_differs, document_differs.
 	Reasons []string `protobuf:"bytes,6,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// The machine would pair it by itself: the document and the name are equal
 	// and no other candidate is.
@@ -2688,7 +2707,7 @@ var File_yipan_cases_v1_case_service_proto protoreflect.FileDescriptor
 
 const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\n" +
-	"!yipan/cases/v1/case_service.proto\x12\x0eyipan.cases.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19yipan/cases/v1/case.proto\"\xc2\x02\n" +
+	"!yipan/cases/v1/case_service.proto\x12\x0eyipan.cases.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19yipan/cases/v1/case.proto\"\xe3\x02\n" +
 	"\x0fOpenCaseRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12(\n" +
@@ -2698,7 +2717,9 @@ const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\x06fields\x18\x05 \x01(\v2\x16.yipan.cases.v1.FieldsR\x06fields\x12\x16\n" +
 	"\x06urgent\x18\x06 \x01(\bR\x06urgent\x120\n" +
 	"\x14certificate_asked_on\x18\a \x01(\tR\x12certificateAskedOn\x122\n" +
-	"\x15certificate_issued_on\x18\b \x01(\tR\x13certificateIssuedOn\"X\n" +
+	"\x15certificate_issued_on\x18\b \x01(\tR\x13certificateIssuedOn\x12\x1f\n" +
+	"\vapproval_id\x18\t \x01(\tR\n" +
+	"approvalId\"X\n" +
 	"\x10OpenCaseResponse\x12(\n" +
 	"\x04case\x18\x01 \x01(\v2\x14.yipan.cases.v1.CaseR\x04case\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"T\n" +
@@ -2760,13 +2781,14 @@ const file_yipan_cases_v1_case_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12)\n" +
 	"\x03ref\x18\x02 \x01(\v2\x17.yipan.cases.v1.CaseRefR\x03ref\x12\x1b\n" +
-	"\tperson_id\x18\x03 \x01(\tR\bpersonId\"y\n" +
+	"\tperson_id\x18\x03 \x01(\tR\bpersonId\"\x95\x01\n" +
 	"\x10PairCaseResponse\x12\x1b\n" +
 	"\tperson_id\x18\x01 \x01(\tR\bpersonId\x12\x1e\n" +
 	"\n" +
 	"registered\x18\x02 \x01(\bR\n" +
 	"registered\x12(\n" +
-	"\x04case\x18\x03 \x01(\v2\x14.yipan.cases.v1.CaseR\x04case\"J\n" +
+	"\x04case\x18\x03 \x01(\v2\x14.yipan.cases.v1.CaseR\x04case\x12\x1a\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"J\n" +
 	"\x15ListCandidatesRequest\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\tR\x06caseId\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\"\xc1\x01\n" +

@@ -124,9 +124,14 @@ type MovementInput struct {
 	// The person objects: it is filed here and no notice leaves.
 	Objects bool `protobuf:"varint,11,opt,name=objects,proto3" json:"objects,omitempty"`
 	// Approval of a second user, for a fourth destination in 12 months.
-	ApprovalId    string `protobuf:"bytes,12,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ApprovalId string `protobuf:"bytes,12,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	// Day on which the person asked for a certificate (婚育证明); empty: did not.
+	// It stays at this office.
+	CertificateAskedOn string `protobuf:"bytes,13,opt,name=certificate_asked_on,json=certificateAskedOn,proto3" json:"certificate_asked_on,omitempty"`
+	// Day on which it was issued; empty: not yet.
+	CertificateIssuedOn string `protobuf:"bytes,14,opt,name=certificate_issued_on,json=certificateIssuedOn,proto3" json:"certificate_issued_on,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *MovementInput) Reset() {
@@ -243,6 +248,20 @@ func (x *MovementInput) GetApprovalId() string {
 	return ""
 }
 
+func (x *MovementInput) GetCertificateAskedOn() string {
+	if x != nil {
+		return x.CertificateAskedOn
+	}
+	return ""
+}
+
+func (x *MovementInput) GetCertificateIssuedOn() string {
+	if x != nil {
+		return x.CertificateIssuedOn
+	}
+	return ""
+}
+
 // Movement as it was registered.
 type Movement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -269,7 +288,8 @@ type Movement struct {
 	// The notice that it opened; empty: none left.
 	CaseId string `protobuf:"bytes,11,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
 	// Why none left: objected, no_basis, no_destination, no_movement,
-	// notice_exists, no_registered_area, approval_needed, office_elsewhere.
+	// notice_exists, no_registered_area, approval_needed, office_elsewhere,
+	// superseded (a later movement was registered before).
 	StayedBecause string `protobuf:"bytes,12,opt,name=stayed_because,json=stayedBecause,proto3" json:"stayed_because,omitempty"`
 	// It was taken back.
 	Undone        bool `protobuf:"varint,13,opt,name=undone,proto3" json:"undone,omitempty"`
@@ -1256,7 +1276,10 @@ type UndoMovementResponse struct {
 	// As it is now.
 	Movement *Movement `protobuf:"bytes,1,opt,name=movement,proto3" json:"movement,omitempty"`
 	// Cases that followed.
-	Cases         []*FollowedCase `protobuf:"bytes,2,rep,name=cases,proto3" json:"cases,omitempty"`
+	Cases []*FollowedCase `protobuf:"bytes,2,rep,name=cases,proto3" json:"cases,omitempty"`
+	// What the clerk should know, Chinese; cases that do not come back by
+	// themselves among it.
+	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1324,13 @@ func (x *UndoMovementResponse) GetMovement() *Movement {
 func (x *UndoMovementResponse) GetCases() []*FollowedCase {
 	if x != nil {
 		return x.Cases
+	}
+	return nil
+}
+
+func (x *UndoMovementResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -1419,7 +1449,7 @@ var File_yipan_ledger_v1_movement_service_proto protoreflect.FileDescriptor
 
 const file_yipan_ledger_v1_movement_service_proto_rawDesc = "" +
 	"\n" +
-	"&yipan/ledger/v1/movement_service.proto\x12\x0fyipan.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19yipan/cases/v1/case.proto\x1a\x1cyipan/ledger/v1/person.proto\"\xa3\x03\n" +
+	"&yipan/ledger/v1/movement_service.proto\x12\x0fyipan.ledger.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19yipan/cases/v1/case.proto\x1a\x1cyipan/ledger/v1/person.proto\"\x89\x04\n" +
 	"\rMovementInput\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x16\n" +
@@ -1436,7 +1466,9 @@ const file_yipan_ledger_v1_movement_service_proto_rawDesc = "" +
 	" \x01(\tR\x10confirmConsentId\x12\x18\n" +
 	"\aobjects\x18\v \x01(\bR\aobjects\x12\x1f\n" +
 	"\vapproval_id\x18\f \x01(\tR\n" +
-	"approvalId\"\xa0\x03\n" +
+	"approvalId\x120\n" +
+	"\x14certificate_asked_on\x18\r \x01(\tR\x12certificateAskedOn\x122\n" +
+	"\x15certificate_issued_on\x18\x0e \x01(\tR\x13certificateIssuedOn\"\xa0\x03\n" +
 	"\bMovement\x12\x1f\n" +
 	"\vmovement_id\x18\x01 \x01(\tR\n" +
 	"movementId\x12\x1b\n" +
@@ -1506,10 +1538,11 @@ const file_yipan_ledger_v1_movement_service_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +
 	"\vmovement_id\x18\x02 \x01(\tR\n" +
 	"movementId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x82\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x9e\x01\n" +
 	"\x14UndoMovementResponse\x125\n" +
 	"\bmovement\x18\x01 \x01(\v2\x19.yipan.ledger.v1.MovementR\bmovement\x123\n" +
-	"\x05cases\x18\x02 \x03(\v2\x1d.yipan.ledger.v1.FollowedCaseR\x05cases\"[\n" +
+	"\x05cases\x18\x02 \x03(\v2\x1d.yipan.ledger.v1.FollowedCaseR\x05cases\x12\x1a\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"[\n" +
 	"\x19ApproveDestinationRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1f\n" +

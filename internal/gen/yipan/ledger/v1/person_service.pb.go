@@ -104,8 +104,9 @@ type DuplicateHint struct {
 	Person *PersonSummary `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
 	// 1 to 100.
 	Score int32 `protobuf:"varint,2,opt,name=score,proto3" json:"score,omitempty"`
-	// Why: document_equal, document_transposed, document_15_18, name_birth,
-	// former_name, name_dots, phone.
+	// Why: document_equal, document_15_18, document_transposed, name_equal,
+	// name_dots, former_name, birth_equal, phone_equal; against: sex_differs,
+	// birth_differs, name_differs, document_differs.
 	Reasons       []string `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
