@@ -51,6 +51,8 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 			tx.PutWaiting(ctx, []store.Waiting{{Case: caseID(n), Office: office, Index: []byte{byte(n), 1}, IndexKey: []byte{1}}}),
 			tx.ProposeDuplicates(ctx, []store.Duplicate{{A: personID(n), B: personID(2000 + n), Office: office, Score: 60}}),
 			tx.AskApproval(ctx, store.Approval{ID: id("approval", n), Office: office, Kind: store.ApproveDestination, About: personID(n), Detail: there.Area(), AskedBy: "clerk", AskedAt: noon}),
+			tx.AddMovement(ctx, &store.MovementRow{Movement: ledger.Movement{ID: id("movement", n), Office: office, Person: personID(n), Kind: ledger.Leave,
+				On: civil.MustParse("2026-03-04"), RecordedAt: noon, Account: "clerk"}, Sealed: []byte{1}}),
 			tx.AddBulk(ctx, store.Bulk{ID: id("bulk", n), Office: office, Account: "clerk", Action: 1, At: noon, Sealed: []byte{1}}, noon.AddDate(0, 0, -3)),
 			tx.LogAccess(ctx, store.Access{Principal: access.Principal{ID: "clerk"}, Office: office, Verb: access.CaseRead, Subjects: [][16]byte{personID(n)}}))
 	})
