@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -23,13 +24,16 @@ type KeyCommand struct {
 // have learned of it and write under the old key.
 const settling = time.Hour
 
+// useWords say what a key is for.
+var useWords = map[seal.Use]string{seal.UseSign: "签名", seal.UseSeal: "加密", seal.UseData: "数据", seal.UseIndex: "检索"}
+
 // KeyList is `yipan key list`.
 type KeyList struct{ Placed }
 
 // Run lists the keys; counting needs the database.
 func (c KeyList) Run(ctx context.Context, e *cli.Env) error {
 	return c.withKeys(ctx, e, func(f *keys.Files, use map[seal.KeyID]int64) error {
-		states := map[keys.State]string{keys.Current: e.T("使用中", "current"), keys.Next: e.T("待用", "next"), keys.Old: e.T("旧", "old")}
+		states := map[keys.State]string{keys.Current: e.T("使用中", "current"), keys.Next: e.T("待用　", "next"), keys.Old: e.T("已换下", "old")}
 		for _, k := range f.Keys() {
 			counted := k.Use == seal.UseIndex
 			if e.JSON {
@@ -46,7 +50,8 @@ func (c KeyList) Run(ctx context.Context, e *cli.Env) error {
 			if counted {
 				rows = e.T("，行数 ", ", rows ") + strconv.FormatInt(use[k.ID], 10)
 			}
-			say(e, "%-6s %s %s  建于 %s%s", "%-6s %s %s  made on %s%s", string(k.Use), states[k.State], k.ID, k.Created.Format(time.DateOnly), rows)
+			use := e.T(useWords[k.Use], fmt.Sprintf("%-5s", k.Use))
+			say(e, "%s  %s  %s  建于 %s%s", "%s %s %s  made on %s%s", use, states[k.State], k.ID, k.Created.Format(time.DateOnly), rows)
 		}
 		if n := use[seal.KeyID{}]; n > 0 && !e.JSON {
 			say(e, "另有 %d 行不知用的是哪个检索密钥，节点运行时会自动重建", "%d rows lie under an index key that nobody knows; a running node makes them anew", n)

@@ -218,9 +218,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"user", "add", "a1", "--role", "clerk", "--area", "4:529999001"}, "没有这个行政区划"},
 		{[]string{"user", "add", "a1", "--role", "admin", "--days", "91"}, "90"},
 		{[]string{"user", "token", "a1", "--days", "0"}, "90"},
-		{[]string{"authority", "admit", dir}, "request"},
+		{[]string{"authority", "admit", dir}, "节点的申请文件"},
 		{[]string{"authority", "admit", dir, "a", "b", "--fingerprint", "x"}, "个数"},
-		{[]string{"policy", "check"}, "file"},
+		{[]string{"policy", "check"}, "政策文件"},
 		{[]string{"serve", "--no-such-flag"}, "--no-such-flag"},
 	} {
 		r := yipan(t, c.args...)

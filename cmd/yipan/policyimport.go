@@ -102,7 +102,7 @@ func (c PolicyImport) copy(to string) error {
 	if err != nil {
 		return failed(err)
 	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
 		return failed(err)
 	}
 	// The name of the one that is written does not end in .toml, so that the node

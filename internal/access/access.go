@@ -151,7 +151,7 @@ func (p Principal) Office(asked area.Key) (area.Key, error) {
 		return p.Offices[0], nil
 	case asked == 0:
 		return 0, fault.Invalid("OFFICE_REQUIRED", "%s works for %d offices; name one", p.ID, len(p.Offices)).
-			Zh("您的账号对应多个单位，请指明所用单位")
+			Zh("请指明所用单位（您的账号有 %d 个单位）", len(p.Offices))
 	case slices.Contains(p.Offices, asked):
 		return asked, nil
 	}

@@ -87,6 +87,27 @@ func (b *Book) Withdrawn(id cases.ConsentID, office area.Key) error {
 	return b.journal(keys.Entry{Time: b.Now(), Kind: keys.Withdrawal, ID: id[:], Office: int64(office)})
 }
 
+// Restricted writes to the journal that files of an office are left to keepers
+// alone (SECURITY D11), before the transaction commits.
+func (b *Book) Restricted(office area.Key, ids []cases.PersonID, keepers []string) error {
+	lines := make([]keys.Entry, len(ids))
+	for i := range ids {
+		lines[i] = keys.Entry{Time: b.Now(), Kind: keys.Restriction, ID: ids[i][:], Office: int64(office), Keepers: keepers}
+	}
+	return b.journal(lines...)
+}
+
+// Lifted writes to the journal that files of an office are restricted no more,
+// before the transaction commits too: where it then fails, the next start lifts
+// what a keeper was asked to lift.
+func (b *Book) Lifted(office area.Key, ids []cases.PersonID) error {
+	lines := make([]keys.Entry, len(ids))
+	for i := range ids {
+		lines[i] = keys.Entry{Time: b.Now(), Kind: keys.Lifting, ID: ids[i][:], Office: int64(office)}
+	}
+	return b.journal(lines...)
+}
+
 // KnowWithdrawn remembers, as long as this process lives, that a consent was
 // withdrawn whose row an older backup may not hold.
 func (b *Book) KnowWithdrawn(id cases.ConsentID) { b.withdrawn.Store(id, true) }

@@ -97,6 +97,6 @@ func (e *Env) accessRow(ev *ledgerv1.AccessEvent) []string {
 	if ev.GetDenied() {
 		remark = e.T("被拒绝", "denied")
 	}
-	return []string{itoa(ev.GetEventId()), when(ev.GetAt()), who, ev.GetVerb(), ev.GetPurpose(), itoa(int64(ev.GetN())),
+	return []string{itoa(ev.GetEventId()), when(ev.GetAt()), who, e.codeWord(ev.GetVerb()), e.codeWord(ev.GetPurpose()), itoa(int64(ev.GetN())),
 		strings.Join(subjects, " ") + more, place(ev.GetOffice()), remark}
 }

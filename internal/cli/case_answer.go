@@ -26,9 +26,9 @@ type CaseAnswerCommand struct {
 	Channel     []string `help:"unreachable：联系方式 visit、phone、message、letter|unreachable: visit, phone, message, letter"`
 	Conflict    []string `help:"identity_conflict：不一致的字段名|identity_conflict: names of fields"`
 	Reason      string   `help:"cannot、partly 的原因代码|Reason code of cannot, partly"`
-	Check       string   `help:"核实方式：visit、call、document|Recorded check: visit, call, document"`
+	Check       string   `help:"核实方式：visit（上门）、call（电话）、document（核对证件）|Recorded check: visit, call, document"`
 	Basis       string   `help:"本人授权依据：request、consent:编号|The person's own basis: request, consent:ID"`
-	TrueReason  string   `help:"no_disclosure 的真实原因（只留本单位）：declined、withheld、unavailable、not_offered|True reason of no_disclosure (stays here): declined, withheld, unavailable, not_offered"`
+	TrueReason  string   `help:"no_disclosure 的真实原因（只留本单位）：declined（拒绝）、withheld（依法不提供）、unavailable（无资料）、not_offered（未询问）|True reason of no_disclosure (stays here): declined, withheld, unavailable, not_offered"`
 	Write
 }
 

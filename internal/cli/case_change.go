@@ -252,7 +252,7 @@ func (e *Env) showChanges(rs []*casesv1.ChangeResult, where func(int32) string) 
 func (e *Env) itemError(x *casesv1.ItemError) string {
 	s := x.GetMessage() + e.T("（", " (") + x.GetReason()
 	if x.GetField() != "" {
-		s += e.T("，字段 ", ", field ") + x.GetField()
+		s += e.T("，字段 ", ", field ") + e.fieldWord(x.GetField())
 	}
 	return plain(s + e.T("）", ")"))
 }

@@ -208,7 +208,7 @@ func (r *importing) finish(c *CaseImportCommand) error {
 func (r *importing) writeErrors(name string) (err error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return cause(err)
+		return usage(r.e, "无法写入 %s：%s", "cannot write %s: %s", name, r.e.cause(err))
 	}
 	defer func() {
 		if e := f.Close(); err == nil {

@@ -39,7 +39,7 @@ func TestImport(t *testing.T) {
 	if got.code != ExitPartly || got.out != "共 4 行：新开立 2，此前已开立 0，未办理 2\n" {
 		t.Fatalf("%+v", got)
 	}
-	for _, want := range []string{"第 3 行 未办理：“流出日期”", "第 5 行 未办理：对方不受理（PEER_REFUSED，字段 destination）", "4 行中有 2 行未办理"} {
+	for _, want := range []string{"第 3 行 未办理：“流出日期”", "第 5 行 未办理：对方不受理（PEER_REFUSED，字段 接收方）", "4 行中有 2 行未办理"} {
 		if !strings.Contains(got.err, want) {
 			t.Errorf("standard error lacks %q:\n%s", want, got.err)
 		}

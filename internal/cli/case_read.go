@@ -45,7 +45,7 @@ func (c *CaseGetCommand) Run(ctx context.Context, e *Env) error {
 // CaseListCommand lists cases.
 type CaseListCommand struct {
 	Kind        string   `help:"类型|Kind"`
-	State       []string `help:"状态：open、answered、rerouted、withdrawn、closed|States"`
+	State       []string `help:"状态：open（待答复，默认）、answered、rerouted、withdrawn、closed|States (default: open)"`
 	Side        string   `help:"本单位是 opener（开立方）还是 receiver（接收方）|This office's side: opener or receiver"`
 	Waiting     string   `help:"在等谁：origin、transport、county、residence|On whose side it waits"`
 	DueBefore   string   `placeholder:"2006-01-02" help:"在此之前到期|Due before"`
@@ -53,7 +53,7 @@ type CaseListCommand struct {
 	Counterpart string   `help:"只看与此地区往来的|Only with this other area or within it"`
 	PageSize    int32    `default:"50" help:"每页件数，至多 1000|Cases of a page, at most 1,000"`
 	PageToken   string   `help:"上一页给出的续页标记|Token of the page before"`
-	All         bool     `help:"读完所有页|All pages"`
+	All         bool     `help:"读完所有页；不写 --state 时连同已答复、已结束的|All pages; without --state those answered or ended too"`
 	Purposed
 }
 
@@ -88,7 +88,9 @@ func (c *CaseListCommand) Run(ctx context.Context, e *Env) error {
 		e.Note("已读 %d 件……", "%d read …", len(t.rows))
 	}
 	if !e.JSON {
-		if len(t.rows) == 0 {
+		if len(t.rows) == 0 && len(c.State) == 0 && !c.All {
+			e.say("没有待答复的案件；已答复、已结束的用 --all 或 --state 查看", "No open cases; see the others by --all or --state")
+		} else if len(t.rows) == 0 {
 			e.say("没有案件", "No cases")
 		} else if err := t.write(e.Out); err != nil {
 			return err
@@ -128,8 +130,11 @@ func (c *CaseListCommand) request(e *Env) (*casesv1.ListCasesRequest, error) {
 		}
 		req.States = append(req.States, state)
 	}
-	if c.All {
+	switch {
+	case c.All:
 		req.PageSize = max(c.PageSize, 500)
+	case len(c.State) == 0:
+		req.States = []casesv1.State{casesv1.State_STATE_OPEN}
 	}
 	return req, nil
 }
@@ -242,7 +247,7 @@ func (e *Env) caseRow(c *casesv1.Case) []string {
 		other = c.GetDestination()
 	}
 	return []string{c.GetCaseId(), kinds.name(c.GetKind(), e.Lang), states.name(c.GetState(), e.Lang), waitings.name(c.GetWaiting(), e.Lang),
-		place(other), when(c.GetDueAt()), c.GetSubject(), strings.Join(e.remarks(c), e.T("、", ", "))}
+		place(other), until(c.GetDueAt()), c.GetSubject(), strings.Join(e.remarks(c), e.T("、", ", "))}
 }
 
 func (e *Env) remarks(c *casesv1.Case) []string {
@@ -269,7 +274,7 @@ func (e *Env) showCase(c *casesv1.Case) error {
 		}
 	}
 	add("编号", "case", c.GetCaseId())
-	add("etag", "etag", c.GetEtag())
+	add("版本标识", "etag", c.GetEtag())
 	add("类型", "kind", kinds.name(c.GetKind(), e.Lang))
 	add("状态", "state", states.name(c.GetState(), e.Lang))
 	add("轮次", "round", itoa(int64(c.GetRound())))
@@ -281,7 +286,7 @@ func (e *Env) showCase(c *casesv1.Case) error {
 	}
 	add("开立时间", "opened", when(c.GetOpenedAt()))
 	add("对方已签收", "delivered", when(c.GetDeliveredAt()))
-	add("期限", "due", when(c.GetDueAt()))
+	add("期限", "due", until(c.GetDueAt()))
 	add("答复时间", "answered", when(c.GetAnsweredAt()))
 	add("上一案件", "parent", c.GetParentCaseId())
 	add("对象", "subject", c.GetSubject())
@@ -303,16 +308,20 @@ func (e *Env) showCase(c *casesv1.Case) error {
 		if a.GetArea() != "" {
 			add("所述地区", "area named", place(a.GetArea()))
 		}
-		add("核实方式", "check", a.GetCheck())
+		add("核实方式", "check", e.word(checkNames, a.GetCheck()))
 		add("答复原因", "reason", a.GetReason())
-		add("不一致字段", "conflicts", strings.Join(a.GetConflictFields(), " "))
+		var conflicts []string
+		for _, f := range a.GetConflictFields() {
+			conflicts = append(conflicts, e.fieldWord(f))
+		}
+		add("不一致的项目", "conflicts", strings.Join(conflicts, " "))
 	}
 	for _, f := range c.GetFeedback() {
 		text := e.T("本人未授权共享", "not disclosed")
 		if f.GetReleased() {
 			text = ""
 			for _, k := range slices.Sorted(maps.Keys(f.GetFields())) {
-				text += k + "=" + f.GetFields()[k] + " "
+				text += e.word(findingNames, k) + e.T("：", "=") + f.GetFields()[k] + " "
 			}
 		}
 		add("三查反馈", "feedback", itoa(int64(f.GetOfferRound()))+" "+text)

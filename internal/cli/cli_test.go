@@ -35,7 +35,7 @@ func TestOutput(t *testing.T) {
 fedcba9876543210fedcba9876543210  birth    answered             临安区 3:330112  2026-11-02 09:30  测** 1990
 `},
 		{"case get " + caseA, `编号        0123456789abcdef0123456789abcdef
-etag        e1
+版本标识    e1
 类型        流出通报
 状态        待答复
 轮次        1
@@ -56,12 +56,12 @@ etag        e1
 {"caseId":"fedcba9876543210fedcba9876543210","state":"STATE_ANSWERED","office":"3:520330","etag":""}
 `},
 		{"rates", `期间：2026-11
-指标    地区    类型            n / d      %  不计入        超期
+指标    地区    类型      分子 / 分母      %  不计入        超期
 办证率  习水县  合计      1631 / 1677  97.26
 反馈率  习水县  流出通报        0 / 0      —  到期前撤回 3  开立方 1、接收方 2
 `},
-		{"peers", `节点      名称    未签收     最久  已签收  被拒收  对帐补齐  往返  最近来件          最近对平
-3:330112  临安区      12  1分30秒    3994       0         0  8 ms  2026-11-02 09:30
+		{"peers", `节点      名称    未签收     最久  已签收  被拒收  对帐补齐    往返  最近来件          最近对平
+3:330112  临安区      12  1分30秒    3994       0         0  8 毫秒  2026-11-02 09:30
 对方尚无节点、在此等候：2 件
 `},
 		{"resend --dry-run", "会重发 12 件（试运行，未发送）\n"},
@@ -149,7 +149,7 @@ func TestWrites(t *testing.T) {
 	}
 	got = s.run(t, "", "consent", "record", "--person", caseB, "--recipient", "3:330112", "--purpose", "confirm_residence", "--text-version", "v1",
 		"--text-file", text, "--given-how", "paper", "--given-at", "2026-11-02 09:30", "--valid-until", "2026-12-31", "--json")
-	if got.code != ExitOK {
+	if got.code != ExitOK || !strings.Contains(got.err, "没有这个版本的文本") || strings.Contains(got.out, "没有这个版本的文本") {
 		t.Fatalf("%+v", got)
 	}
 	consent := last[*consentv1.RecordConsentRequest](t, s).GetConsent()
@@ -170,7 +170,7 @@ func TestDistribute(t *testing.T) {
 		t.Errorf("refs %v", refs)
 	}
 	got := s.run(t, "", "case", "distribute", caseA+"@old", caseB+"@e1", "--township", "4:330112001")
-	if got.code != ExitPartly || !strings.Contains(got.err, "第 1 行 未办理：案件已有变化（ETAG_STALE，字段 etag）") {
+	if got.code != ExitPartly || !strings.Contains(got.err, "第 1 行 未办理：案件已有变化（ETAG_STALE，字段 版本标识）") {
 		t.Errorf("one stale: %+v", got)
 	}
 	if got := s.run(t, "", "case", "distribute", caseA+"@old", "--township", "4:330112001"); got.code != ExitFailed {
@@ -251,7 +251,7 @@ func TestExits(t *testing.T) {
 		{"bad date", nil, "case list --due-before yesterday", ExitUsage, []string{"--due-before"}},
 		{"no token file", nil, "peers --token-file /nonexistent/token", ExitUsage, []string{"令牌文件"}},
 		{"refused", map[string]error{"GetCase": refusal(codes.NotFound, "no case", "CASE_NOT_FOUND", "case_id", "没有这个案件")}, "case get x", ExitFailed,
-			[]string{"错误：没有这个案件", "代码 NOT_FOUND；原因 CASE_NOT_FOUND；字段 case_id", "怎么办：核对编号"}},
+			[]string{"错误：没有这个案件", "项目 案件编号；代码 CASE_NOT_FOUND", "怎么办：核对编号"}},
 		{"refused in English", map[string]error{"GetCase": refusal(codes.NotFound, "no case", "CASE_NOT_FOUND", "case_id", "没有这个案件")}, "case get x --lang en", ExitFailed,
 			[]string{"Error: no case", "reason CASE_NOT_FOUND"}},
 		{"stale", map[string]error{"WithdrawCase": refusal(codes.Aborted, "stale", "ETAG_STALE", "", "案件已有变化")}, "case withdraw x@y --reason r", ExitFailed, []string{"重新查看后再办"}},
@@ -300,7 +300,7 @@ func TestExitCode(t *testing.T) {
 	}
 	var b strings.Builder
 	Explain(&b, fault.Conflict("CASE_CLOSED", "closed").Zh("案件已注销"), Chinese)
-	if want := "错误：案件已注销\n  代码 CONFLICT；原因 CASE_CLOSED\n"; b.String() != want {
+	if want := "错误：案件已注销\n  代码 CASE_CLOSED\n"; b.String() != want {
 		t.Errorf("Explain wrote %q, want %q", b.String(), want)
 	}
 }
@@ -310,7 +310,7 @@ func TestHelp(t *testing.T) {
 		args       string
 		want, none []string
 	}{
-		{"", []string{"用法：yipan <command>", "案件：开立", "\n命令：\n"}, []string{"Cases:", "Usage"}},
+		{"", []string{"用法：yipan <命令>", "案件：开立", "\n命令：\n"}, []string{"Cases:", "Usage"}},
 		{"case import --help", []string{"参数：", "名册 CSV", "选项："}, []string{"Arguments", "Errors of"}},
 		{"case import --help --lang en", []string{"Usage: yipan case import", "Rows of a call"}, []string{"名册"}},
 	} {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strings"
 
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
@@ -29,12 +31,12 @@ type ConsentRecordCommand struct {
 	Whose
 	Office      string   `help:"登记单位|Office"`
 	Recipient   string   `help:"接收方区划|Area of the recipient"`
-	Purpose     string   `help:"用途：confirm_residence、feedback、notice、birth_service|What for: confirm_residence, feedback, notice, birth_service"`
-	Field       []string `help:"可以提供的字段|Fields that may be released"`
+	Purpose     string   `help:"用途：confirm_residence（确认去向）、feedback（反馈）、notice（通报）、birth_service（生育服务）|What for: confirm_residence, feedback, notice, birth_service"`
+	Field       []string `help:"可以提供的三查项目：pregnancy（孕情）、iud（环情）、reproductive_health（生殖健康）|Fields that may be released"`
 	TextVersion string   `help:"所示文本的版本|Version of the text that was shown"`
 	TextFile    string   `placeholder:"FILE" help:"所示文本的文件，据此计算 SHA-256|File of that text; its SHA-256 is recorded"`
 	TextSHA256  string   `name:"text-sha256" placeholder:"HEX" help:"所示文本的 SHA-256|SHA-256 of that text"`
-	GivenHow    string   `help:"方式：paper、counter、phone_recorded|How: paper, counter, phone_recorded"`
+	GivenHow    string   `help:"方式：paper（书面）、counter（窗口）、phone_recorded（电话录音）|How: paper, counter, phone_recorded"`
 	GivenAt     string   `placeholder:"TIME" help:"同意的时间（默认现在）|When it was given (default: now)"`
 	ValidUntil  string   `placeholder:"2006-01-02" help:"有效期至，至多 12 个月|Until when it holds, at most 12 months"`
 	Write
@@ -54,6 +56,7 @@ func (c *ConsentRecordCommand) Run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return c.done(err)
 	}
+	e.warn(resp.GetWarnings())
 	return e.showConsents([]*consentv1.Consent{resp.GetConsent()})
 }
 
@@ -93,10 +96,24 @@ func (c *ConsentRecordCommand) request(e *Env) (*consentv1.RecordConsentRequest,
 		h := sha256.Sum256(b)
 		hash = hex.EncodeToString(h[:])
 	}
+	purpose, err := codeFlag(e, "--purpose", c.Purpose, consentPurposes)
+	if err != nil {
+		return nil, err
+	}
+	how, err := codeFlag(e, "--given-how", c.GivenHow, givenHow)
+	if err != nil {
+		return nil, err
+	}
+	fields := make([]string, len(c.Field))
+	for i, f := range c.Field {
+		if fields[i], err = codeFlag(e, "--field", f, findingNames); err != nil {
+			return nil, err
+		}
+	}
 	req.RequestId, req.Office, req.Person = c.id(), c.Office, who
 	req.Consent = &consentv1.Consent{
-		Recipient: c.Recipient, Purpose: c.Purpose, Fields: c.Field, TextVersion: c.TextVersion, TextSha256: hash,
-		GivenHow: c.GivenHow, GivenAt: given, ValidUntil: until,
+		Recipient: c.Recipient, Purpose: purpose, Fields: fields, TextVersion: c.TextVersion, TextSha256: hash,
+		GivenHow: how, GivenAt: given, ValidUntil: until,
 	}
 	return req, nil
 }
@@ -153,6 +170,24 @@ func (c *ConsentListCommand) Run(ctx context.Context, e *Env) error {
 	return e.showConsents(resp.GetConsents())
 }
 
+var givenHow = map[string]string{"paper": "书面", "counter": "窗口", "phone_recorded": "电话录音"}
+
+// codeFlag reads a code, or its Chinese word; empty stays empty, for the node to
+// say what is missing.
+func codeFlag(e *Env, what, s string, names map[string]string) (string, error) {
+	words := []string{}
+	for _, code := range slices.Sorted(maps.Keys(names)) {
+		if s == code || s == names[code] {
+			return code, nil
+		}
+		words = append(words, code+e.T("（"+names[code]+"）", ""))
+	}
+	if s == "" {
+		return "", nil
+	}
+	return "", usage(e, "%s 只能是：%s", "%s must be one of: %s", what, strings.Join(words, e.T("、", ", ")))
+}
+
 var consentPurposes = map[string]string{"confirm_residence": "确认去向", "feedback": "反馈", "notice": "通报", "birth_service": "生育服务"}
 
 func (e *Env) showConsents(cs []*consentv1.Consent) error {
@@ -164,13 +199,17 @@ func (e *Env) showConsents(cs []*consentv1.Consent) error {
 		return nil
 	}
 	t := &table{head: []string{e.T("编号", "CONSENT"), e.T("人员", "PERSON"), e.T("用途", "PURPOSE"), e.T("接收方", "RECIPIENT"),
-		e.T("字段", "FIELDS"), e.T("同意时间", "GIVEN"), e.T("有效期至", "UNTIL"), e.T("撤回时间", "WITHDRAWN")}}
+		e.T("可提供的项目", "FIELDS"), e.T("同意时间", "GIVEN"), e.T("有效期至", "UNTIL"), e.T("撤回时间", "WITHDRAWN")}}
 	for _, c := range cs {
 		purpose := c.GetPurpose()
 		if zh := consentPurposes[purpose]; zh != "" {
 			purpose = e.T(zh, purpose)
 		}
-		t.add(c.GetConsentId(), c.GetPersonId(), purpose, place(c.GetRecipient()), strings.Join(c.GetFields(), " "),
+		var fields []string
+		for _, f := range c.GetFields() {
+			fields = append(fields, e.word(findingNames, f))
+		}
+		t.add(c.GetConsentId(), c.GetPersonId(), purpose, place(c.GetRecipient()), strings.Join(fields, " "),
 			when(c.GetGivenAt()), when(c.GetValidUntil()), when(c.GetWithdrawnAt()))
 	}
 	return t.write(e.Out)

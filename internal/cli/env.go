@@ -121,7 +121,7 @@ func (e *Env) Conn() (*grpc.ClientConn, error) {
 	if e.remote.CA != "" {
 		pem, err := os.ReadFile(e.remote.CA)
 		if err != nil {
-			return nil, usage(e, "无法读取证书文件 %s：%v", "cannot read certificate file %s: %v", e.remote.CA, cause(err))
+			return nil, usage(e, "无法读取证书文件 %s：%v", "cannot read certificate file %s: %v", e.remote.CA, e.cause(err))
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
@@ -162,12 +162,12 @@ func (e *Env) token() (string, error) {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return "", usage(e, "无法读取令牌文件 %s：%v", "cannot read token file %s: %v", name, cause(err))
+		return "", usage(e, "无法读取令牌文件 %s：%v", "cannot read token file %s: %v", name, e.cause(err))
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {
-		return "", usage(e, "无法读取令牌文件 %s：%v", "cannot read token file %s: %v", name, cause(err))
+		return "", usage(e, "无法读取令牌文件 %s：%v", "cannot read token file %s: %v", name, e.cause(err))
 	}
 	token := strings.TrimSpace(string(b))
 	if token == "" || len(b) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -41,7 +41,7 @@ func Execute(ctx context.Context, name, about string, app any, args []string, s 
 	if err == nil {
 		err = k.Run()
 	} else if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
-		err = &parseError{err: err, command: commandPath(name, parse.Context)}
+		err = &parseError{err: err, command: commandPath(name, parse.Context), flags: flagWords(parse.Context)}
 	}
 	if err != nil {
 		e.explain(err)
@@ -70,6 +70,7 @@ func commandPath(name string, k *kong.Context) string {
 type parseError struct {
 	err     error
 	command string
+	flags   map[string]string // what the flags of the command are for, by name
 }
 
 func (p *parseError) Error() string { return p.err.Error() }
@@ -91,7 +92,7 @@ func help(lang Lang) kong.HelpPrinter {
 		}
 		text := b.String()
 		if lang != English {
-			text = headings.Replace(text)
+			text = placeholders(headings.Replace(text))
 		}
 		if _, err := io.WriteString(out, text); err != nil {
 			return err
@@ -108,6 +109,8 @@ var headings = strings.NewReplacer(
 	"\nRun \"", "\n查看某个命令的说明：\"",
 	"\" for more information on a command.", "\"",
 	"\" for more information.", "\"",
+	"<command>", "<命令>",
+	"[flags]", "[选项]",
 )
 
 // localize chooses the language of every help text, which are of the form
@@ -126,44 +129,12 @@ func localize(k *kong.Kong, lang Lang) {
 			n.Detail = lang.half(n.Detail)
 		case *kong.Value:
 			n.Help = lang.half(n.Help)
+			if name := lead(n.Help); n.Flag == nil && lang != English && name != "" {
+				n.Name = name
+			}
 		case *kong.Flag:
 			n.Help = lang.half(n.Help)
 		}
 		return next(nil)
 	})
-}
-
-// usageWords are the words of kong's errors, longest first where one begins
-// another.
-var usageWords = strings.NewReplacer(
-	"missing positional arguments ", "缺少参数 ",
-	"missing flags: ", "缺少选项：",
-	"missing flags ", "缺少选项 ",
-	"unexpected flag argument ", "多余的选项参数 ",
-	"unexpected argument ", "不认识的参数 ",
-	"unexpected token ", "多余的内容 ",
-	"unknown flag ", "不认识的选项 ",
-	", did you mean one of ", "，是不是其中之一：",
-	", did you mean ", "，是不是 ",
-	"expected one of ", "请写明命令：",
-	"expected duration but got ", "应为时长（如 30s、5m），而不是 ",
-	"expected string value but got ", "应有文字，而不是 ",
-	"expected a valid 64 bit int but got ", "应为整数，而不是 ",
-	"expected a valid 32 bit int but got ", "应为整数，而不是 ",
-	"expected a valid 32 bit uint but got ", "应为不小于 0 的整数，而不是 ",
-	"expected an int but got ", "应为整数，而不是 ",
-	"expected ", "缺少 ",
-	" must be one of ", " 只能是以下之一：",
-	" but got ", "，而不是 ",
-	" can't be used together", " 不能同时使用",
-	" and ", " 与 ",
-	"missing value", "缺少值",
-)
-
-// usageText renders a parse error in the language.
-func usageText(err error, lang Lang) string {
-	if lang == English {
-		return err.Error()
-	}
-	return usageWords.Replace(err.Error())
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -138,16 +139,19 @@ func (e *Env) explain(err error) {
 		return
 	}
 	e.Note("错误：%s", "Error: %s", plain(a.Message))
-	var marks []string
-	for _, m := range []struct{ zh, en, v string }{
-		{"代码 ", "code ", a.Code}, {"原因 ", "reason ", a.Reason}, {"字段 ", "field ", a.Field},
+	// Clerks need the word for the field and the code to ask about; the kind
+	// says nothing beside them.
+	marked := []struct{ zh, en, v string }{
+		{"", "code ", a.Code}, {"项目 ", "field ", e.fieldWord(a.Field)}, {"代码 ", "reason ", a.Reason},
 		{"请求 ", "request ", a.Request}, {"流水 ", "rpc ", a.RPC},
-	} {
-		if m.v != "" {
-			marks = append(marks, e.T(m.zh, m.en)+plain(m.v))
+	}
+	var marks []string
+	for _, m := range marked {
+		if prefix := e.T(m.zh, m.en); m.v != "" && prefix != "" {
+			marks = append(marks, prefix+plain(m.v))
 		}
 	}
-	if a.Code != "USAGE" && len(marks) > 1 {
+	if a.Code != "USAGE" && (a.Reason != "" || a.RPC != "" || a.Request != "") {
 		e.Note("  %s", "  %s", strings.Join(marks, e.T("；", "; ")))
 	}
 	if a.Advice != "" {
@@ -157,7 +161,7 @@ func (e *Env) explain(err error) {
 
 func describe(err error, lang Lang) account {
 	if p, ok := errors.AsType[*parseError](err); ok {
-		return account{Code: "USAGE", Message: usageText(p.err, lang),
+		return account{Code: "USAGE", Message: usageText(p, lang),
 			Advice: fmt.Sprintf(lang.T("查看说明：%s --help", "see %s --help"), p.command)}
 	}
 	if u, ok := errors.AsType[*usageError](err); ok {
@@ -168,6 +172,9 @@ func describe(err error, lang Lang) account {
 		a.Code, a.Reason, a.Field = strings.ToUpper(strings.ReplaceAll(f.Kind.String(), " ", "_")), f.Reason, f.Field
 		if f.Text != "" && lang != English {
 			a.Message = f.Text
+		}
+		if known, ok := advices[f.Reason]; ok {
+			a.Advice = lang.T(known[0], known[1])
 		}
 		return a
 	}
@@ -199,7 +206,7 @@ func describe(err error, lang Lang) account {
 	// Without a reason the error comes from this side or the way between.
 	if a.Reason == "" && lang != English {
 		if zh := codesZh[code]; zh != "" {
-			a.Message = zh + "（" + a.Message + "）"
+			a.Message = zh + "（" + wayZh(a.Message) + "）"
 		}
 	}
 	a.Advice = advice(code, a.Reason, lang)
@@ -227,6 +234,20 @@ func codeName(c codes.Code) string {
 	return strings.ToUpper(b.String())
 }
 
+// wayZh is why a node was not reached, where the words are known.
+func wayZh(message string) string {
+	for _, known := range []struct{ en, zh string }{
+		{"connection refused", "该地址没有节点在运行"}, {"no such host", "没有这个主机名"}, {"i/o timeout", "对方没有回应"},
+		{"no route to host", "网络不通"}, {"network is unreachable", "网络不通"}, {"context deadline exceeded", "对方没有及时回应"},
+		{"first record does not look like a TLS handshake", "该地址不是节点的接口"}, {"missing port in address", "地址应写成 主机:端口"},
+	} {
+		if strings.Contains(message, known.en) {
+			return known.zh
+		}
+	}
+	return message
+}
+
 var codesZh = map[codes.Code]string{
 	codes.Unavailable:       "连不上节点",
 	codes.DeadlineExceeded:  "超过时限",
@@ -237,42 +258,58 @@ var codesZh = map[codes.Code]string{
 }
 
 var advices = map[string][2]string{
-	"ETAG_STALE":          {"案件已有变化：用 yipan case get 重新查看后再办", "the case moved on: read it again with yipan case get"},
-	"PAIR_AMBIGUOUS":      {"用 yipan case candidates 查看，再用 yipan case pair --person 指定", "see yipan case candidates, then name one by yipan case pair --person"},
-	"NOT_ASSIGNED":        {"先由县级分发员用 yipan case distribute 分发", "the county's distributor gives it away first: yipan case distribute"},
-	"HAS_MERGED":          {"交换两个编号，或先用 yipan person unmerge 撤销", "exchange the two ids, or undo the merge first by yipan person unmerge"},
-	"PERSON_EXISTS":       {"用 yipan person search --document 查找已有档案，不要重复登记", "find the file with yipan person search --document"},
-	"PERSON_NOT_FOUND":    {"核对人员编号；其他单位的人员同样显示为没有", "check the id; people of other offices look the same as none"},
-	"PAGE_LIMIT":          {"今天不要再打开档案；确有需要请找安全员", "open no more files today; ask your security officer"},
-	"UNAUTHENTICATED":     {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
-	"ON_BEHALF_REQUIRED":  {"服务账号须用 --on-behalf 写明经办人", "a service account names the user by --on-behalf"},
-	"OFFICE_REQUIRED":     {"您有多个单位：用 --origin 或 --office 指明", "you work for several offices: name one by --origin or --office"},
-	"REQUEST_ID_REUSED":   {"此编号已办理过其他内容：换一个 --request-id，或用 case correct 更正", "this id was used for something else: take another --request-id, or use case correct"},
-	"STANDING_REFUSAL":    {"本人主动改变了意愿的，先用 yipan service standing 人员编号 --lift 取消", "if the person changed it, lift it first: yipan service standing PERSON --lift"},
-	"ROUND_OVER":          {"轮次结束后不再登记；用 yipan service due 查看正在进行的轮次", "nothing is recorded after its end; yipan service due shows the open round"},
-	"ROUND_NONE":          {"等下一轮开始后再办；轮次见政策文件", "wait for the next round; the policy has the rounds"},
-	"PERIOD_OVER":         {"更早月份的统计已定，不再登记", "earlier months are settled"},
-	"PERSON_DEAD":         {"核对人员编号；登记有误的，先撤销死亡登记", "check the id; a wrong registration of the death is taken back first"},
-	"LATER_MOVEMENT":      {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"ALREADY_AWAY":        {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"ALREADY_HERE":        {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"ALREADY_GONE":        {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"NOT_AWAY":            {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"IS_LEAVE":            {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"IS_RETURN":           {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"NOT_REGISTERED_HERE": {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"SAME_REGISTER":       {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"ALREADY_UNDONE":      {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
-	"MOVEMENT_NOT_FOUND":  {"核对流动编号；其他单位的记录同样显示为没有", "check the id; movements of other offices look the same as none"},
-	"APPROVAL_REQUIRED":   {"请本单位另一位经办人用 yipan move approve 审批编号 批准后，带 --approval 重做", "let another clerk of the office run yipan move approve, then repeat with --approval"},
-	"BATCH_TOO_LARGE":     {"每批最多 1000 件，请分批", "at most 1,000 at once"},
+	"ETAG_STALE":           {"用 yipan case get（档案用 person get）重新查看后再办", "read it again with yipan case get (a file: person get)"},
+	"ID_CHECK_DIGIT":       {"对照证件原件改正；确认无误的，加 --document-confirmed 写明理由", "compare it with the document; where it is right all the same, say why by --document-confirmed"},
+	"ID_NUMERIC":           {"把表格的证件列设为文本，按证件原件重新录入", "make the column text and type it anew from the document"},
+	"AREA_CODE":            {"区划写成 级别:代码，如 4:520330101（乡镇）、3:520330（县）、5:520330101203（村）", "an area is LEVEL:CODE, such as 4:520330101"},
+	"AREA_UNKNOWN":         {"核对区划代码，如 4:520330101（乡镇）；村须先由管理员用 yipan area load 载入", "check the code, such as 4:520330101; villages are loaded by yipan area load"},
+	"FOREIGN_OFFICE":       {"只能办理本账号所属单位的业务；不写 --office 即为本单位", "leave --office out to work for your own"},
+	"MERGED":               {"用 yipan person get 查看并入了哪份档案；要撤销用 yipan person unmerge", "see with yipan person get which file it went into; yipan person unmerge undoes it"},
+	"NOT_MERGED":           {"用 yipan person get 查看档案", "look at the file with yipan person get"},
+	"APPROVAL_NOT_FOUND":   {"核对审批编号；用 yipan todo list --kind approve 查看待审批的", "check the id; yipan todo list --kind approve shows what waits"},
+	"PLAN_UNKNOWN":         {"预览 15 分钟内有效：用 yipan todo preview 重新预览", "a preview holds for 15 minutes: preview anew with yipan todo preview"},
+	"NOT_PAIRED":           {"用 yipan case candidates 查看可能的人员，再用 yipan case pair 配对", "see yipan case candidates, then yipan case pair"},
+	"FOLDER_NOT_EMPTY":     {"换一个目录（--data 另一目录），或确认不再需要后删除该目录；不写 --data 则用临时目录", "name another folder by --data, or delete this one if it is not needed; without --data a temporary one is used"},
+	"PAIR_AMBIGUOUS":       {"用 yipan case candidates 查看，再用 yipan case pair --person 指定", "see yipan case candidates, then name one by yipan case pair --person"},
+	"NOT_ASSIGNED":         {"先由县级分发员用 yipan case distribute 分发", "the county's distributor gives it away first: yipan case distribute"},
+	"HAS_MERGED":           {"交换两个编号，或先用 yipan person unmerge 撤销", "exchange the two ids, or undo the merge first by yipan person unmerge"},
+	"PERSON_EXISTS":        {"用 yipan person search --document 查找已有档案，不要重复登记", "find the file with yipan person search --document"},
+	"PERSON_NOT_FOUND":     {"核对人员编号；其他单位的人员同样显示为没有", "check the id; people of other offices look the same as none"},
+	"PAGE_LIMIT":           {"今天不要再打开档案；确有需要请找安全员", "open no more files today; ask your security officer"},
+	"UNAUTHENTICATED":      {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
+	"ON_BEHALF_REQUIRED":   {"服务账号须用 --on-behalf 写明经办人", "a service account names the user by --on-behalf"},
+	"OFFICE_REQUIRED":      {"用 --office（开立案件用 --origin）指明单位；账号没有单位的，请联系安全员", "name an office by --office (opening a case: --origin); an account without offices is for your security officer"},
+	"NOT_ALLOWED":          {"核对账号的角色（经办、分发、县级、审计、管理）和所属区划；需要调整的请联系本单位安全员", "check the role and areas of your account; ask your security officer to change them"},
+	"REQUEST_ID_REUSED":    {"此编号已办理过其他内容：换一个 --request-id，要改内容请用 case correct 或 person edit", "this id was used for something else: take another --request-id; to change what was sent use case correct or person edit"},
+	"STANDING_REFUSAL":     {"本人主动改变了意愿的，先用 yipan service standing 人员编号 --lift 取消", "if the person changed it, lift it first: yipan service standing PERSON --lift"},
+	"ROUND_OVER":           {"轮次结束后不再登记；用 yipan service due 查看正在进行的轮次", "nothing is recorded after its end; yipan service due shows the open round"},
+	"ROUND_NONE":           {"等下一轮开始后再办；轮次见政策文件", "wait for the next round; the policy has the rounds"},
+	"PERIOD_OVER":          {"更早月份的统计已定，不再登记", "earlier months are settled"},
+	"PERSON_DEAD":          {"核对人员编号；登记有误的，先撤销死亡登记", "check the id; a wrong registration of the death is taken back first"},
+	"LATER_MOVEMENT":       {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_AWAY":         {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_HERE":         {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_GONE":         {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"NOT_AWAY":             {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"IS_LEAVE":             {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"IS_RETURN":            {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"NOT_REGISTERED_HERE":  {"先用 yipan person edit 人员编号 --registered 区划 写明户籍地；新登记的，本命令加 --registered 区划", "say where the person is registered: yipan person edit PERSON --registered AREA, or --registered here for somebody new"},
+	"SAME_REGISTER":        {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"ALREADY_UNDONE":       {"用 yipan move list 人员编号 查看已登记的流动", "see what is registered: yipan move list PERSON"},
+	"MOVEMENT_NOT_FOUND":   {"核对流动编号；其他单位的记录同样显示为没有", "check the id; movements of other offices look the same as none"},
+	"APPROVAL_REQUIRED":    {"请本单位另一位经办人用 yipan move approve 审批编号 批准后，带 --approval 重做", "let another clerk of the office run yipan move approve, then repeat with --approval"},
+	"PLAN_USED":            {"用 yipan todo preview 重新预览", "preview anew with yipan todo preview"},
+	"UNDONE":               {"", ""},
+	"OWN_REQUEST":          {"请本单位另一位经办人用自己的账号批准", "another clerk of the office approves it, by their own account"},
+	"TRUE_REASON_REQUIRED": {"用 --true-reason 写明：declined（拒绝）、withheld（依法不提供）、unavailable（无资料）、not_offered（未询问）", "say it by --true-reason: declined, withheld, unavailable, not_offered"},
+	"BATCH_TOO_LARGE":      {"每批最多 1000 件，请分批", "at most 1,000 at once"},
 }
 
 var codeAdvices = map[codes.Code][2]string{
 	codes.InvalidArgument:    {"改正上述内容后重做", "correct this and repeat"},
-	codes.NotFound:           {"核对编号；不属于您单位的案件同样显示为不存在", "check the id; cases of other offices look the same as none"},
-	codes.Aborted:            {"案件已有变化：用 yipan case get 重新查看后再办", "the case moved on: read it again with yipan case get"},
-	codes.FailedPrecondition: {"用 yipan case get 查看案件当前状态", "look at the case's state with yipan case get"},
+	codes.NotFound:           {"核对编号；不属于您单位的同样显示为没有", "check the id; what is of other offices looks the same as none"},
+	codes.Aborted:            {"重新查看（案件用 case get，档案用 person get）后再办", "read it again first (case get, person get)"},
+	codes.FailedPrecondition: {"先查看当前状态（案件用 case get，档案用 person get）再办", "look at the present state first (case get, person get)"},
 	codes.PermissionDenied:   {"联系本单位安全员核对角色与区划", "ask your security officer about your role and areas"},
 	codes.Unauthenticated:    {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
 	codes.Unavailable:        {"检查 --addr 和 --ca；节点可能正在重启，请稍后再试", "check --addr and --ca; the node may be restarting, try again later"},
@@ -288,10 +325,19 @@ func advice(code codes.Code, reason string, lang Lang) string {
 	return lang.T(a[0], a[1])
 }
 
-// cause is an error without the file name that its operation repeats.
-func cause(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
+// cause says why a file was not opened or read, without its name, which the
+// operation repeats.
+func (e *Env) cause(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return e.T("没有这个文件", "no such file")
+	case errors.Is(err, fs.ErrPermission):
+		return e.T("没有读取权限", "permission denied")
+	case errors.Is(err, syscall.EISDIR):
+		return e.T("这是目录，不是文件", "it is a folder")
 	}
-	return err
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
 }

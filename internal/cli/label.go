@@ -155,6 +155,19 @@ func when(t *timestamppb.Timestamp) string {
 	return t.AsTime().In(civil.Shanghai).Format("2006-01-02 15:04")
 }
 
+// until prints a limit: midnight as the end of the day before, which is the last
+// day on which it is kept.
+func until(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	at := t.AsTime().In(civil.Shanghai)
+	if at.Hour() == 0 && at.Minute() == 0 && at.Second() == 0 {
+		return at.AddDate(0, 0, -1).Format("2006-01-02") + " 24:00"
+	}
+	return at.Format("2006-01-02 15:04")
+}
+
 // instant reads RFC 3339, "2006-01-02 15:04" or "2006-01-02" in Shanghai; a
 // date alone is its last second where end is set, else its first.
 func instant(e *Env, what, s string, end bool) (*timestamppb.Timestamp, error) {

@@ -83,7 +83,7 @@ func (c *MoveFlags) request(e *Env, kind ledgerv1.MovementKind) (*ledgerv1.Movem
 	case c.Person == "" && c.Name == "" && c.Document == "":
 		return nil, usage(e, "请用 --person 指明人员编号，或用 --name、--document 等写明是谁（或用 --from）", "say who it is: --person, or --name and --document (or --from)")
 	case c.Day == "":
-		return nil, usage(e, "缺少发生日期 --day", "--day is missing")
+		return nil, usage(e, "请用 --day 写明发生日期，如 2026-03-01", "--day says when it happened, such as 2026-03-01")
 	}
 	b, err := basis(e, c.Basis)
 	if err != nil {
@@ -211,7 +211,7 @@ func (e *Env) showResult(r *ledgerv1.MovementResult) {
 	case m.GetCaseId() != "":
 		e.say("已发出通报 %s", "Notice sent: %s", m.GetCaseId())
 	case m.GetStayedBecause() != "":
-		e.say("只在本地登记：%s", "Filed here only: %s", e.T(stays, m.GetStayedBecause()))
+		e.say("未发出通报：%s", "No notice left: %s", e.T(stays, m.GetStayedBecause()))
 	}
 	for _, c := range r.GetCases() {
 		if c.GetCaseId() != m.GetCaseId() {

@@ -80,9 +80,9 @@ func TestMove(t *testing.T) {
 		{[]string{"move", "leave", "--person", movedA, "--day", "2026-11-01", "--to", "3:330112", "--basis", "request"},
 			"已登记流出：2026-11-01\n人员 " + movedA + "\n流动 " + movementA + "\n从 东皇街道 4:520330001 到 临安区 3:330112\n已发出通报 " + caseA + "\n案件 " + caseB + " 已撤回\n", ""},
 		{[]string{"move", "leave", "--person", movedA, "--day", "2026-11-01", "--objects"},
-			"已登记流出：2026-11-01\n人员 " + movedA + "\n流动 " + movementA + "\n从 东皇街道 4:520330001 到 （不详）\n只在本地登记：本人不同意，只在本地登记，不发送通报\n", "提醒：请核对证件\n"},
+			"已登记流出：2026-11-01\n人员 " + movedA + "\n流动 " + movementA + "\n从 东皇街道 4:520330001 到 （不详）\n未发出通报：本人不同意，只在本地登记，不发送通报\n", "提醒：请核对证件\n"},
 		{[]string{"move", "leave", "--person", movedA, "--day", "2026-11-01", "--to", "2:4419", "--lang", "en"},
-			"Registered leave: 2026-11-01\nperson " + movedA + "\nmovement " + movementA + "\nfrom 东皇街道 4:520330001 to 东莞市 2:4419\nFiled here only: approval_needed\n" +
+			"Registered leave: 2026-11-01\nperson " + movedA + "\nmovement " + movementA + "\nfrom 东皇街道 4:520330001 to 东莞市 2:4419\nNo notice left: approval_needed\n" +
 				"Waits for a second user: yipan move approve " + approvalA + "; then register again with --approval " + approvalA + "\n", ""},
 		{[]string{"move", "death", "--person", movedA, "--day", "2026-11-01"},
 			"已登记死亡：2026-11-01\n人员 " + movedA + "\n流动 " + movementA + "\n", ""},
@@ -102,7 +102,7 @@ fedcba9876543210fedcba9876543210  2026-11-02  返回                         202
 联系方式  13800000000
 `, ""},
 		{[]string{"case", "accept", caseA, "--day", "2026-11-03"},
-			"已登记流入：2026-11-03\n人员 " + movedA + "\n流动 " + movementA + "\n只在本地登记：双方之间已有此人的通报，不再重复发送，请在该案件中办理\n通报已转入台帐并配对\n", "按现状办理"},
+			"已登记流入：2026-11-03\n人员 " + movedA + "\n流动 " + movementA + "\n未发出通报：双方之间已有此人的通报，不再重复发送，请在该案件中办理\n通报已转入台帐并配对\n", "按现状办理"},
 	} {
 		t.Run(strings.Join(tt.args[:2], " "), func(t *testing.T) {
 			got := s.run(t, "", tt.args...)
@@ -144,7 +144,7 @@ func TestMoveRequests(t *testing.T) {
 	}
 	for _, tt := range []struct{ args, want string }{
 		{"move leave --day 2026-11-01", "请用 --person 指明人员编号"},
-		{"move leave --person " + movedA, "缺少发生日期 --day"},
+		{"move leave --person " + movedA, "请用 --day 写明发生日期"},
 		{"move leave --from - --day 2026-11-01", "--from 不能与其他内容选项同时使用"},
 		{"move return --person " + movedA + " --day 2026-11-01 --basis consent", "依据应写成"},
 		{"move undo " + movementA, "--reason"},

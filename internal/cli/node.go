@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"yipan/internal/civil"
 	nodev1 "yipan/internal/gen/yipan/node/v1"
 )
 
@@ -34,7 +35,7 @@ func (c *NodeCommand) Run(ctx context.Context, e *Env) error {
 	t.add(e.T("交换平台", "broker"), broker)
 	t.add(e.T("名录序号", "directory serial"), itoa(int64(n.GetDirectorySerial())))
 	t.add(e.T("案件数", "cases"), itoa(n.GetCases()))
-	t.add(e.T("节点时钟", "clock"), n.GetNow().AsTime().Format(time.RFC3339))
+	t.add(e.T("节点时钟", "clock"), n.GetNow().AsTime().In(civil.Shanghai).Format("2006-01-02 15:04:05")+e.T("（北京时间）", " (Beijing time)"))
 	return t.write(e.Out)
 }
 
@@ -63,7 +64,7 @@ func (c *PeersCommand) Run(ctx context.Context, e *Env) error {
 			oldest = span(time.Duration(p.GetOldestSeconds())*time.Second, e.Lang)
 		}
 		if p.GetRoundTripMs() > 0 {
-			trip = itoa(p.GetRoundTripMs()) + " ms"
+			trip = itoa(p.GetRoundTripMs()) + e.T(" 毫秒", " ms")
 		}
 		t.add(p.GetNode(), p.GetName(), itoa(p.GetUnsettled()), oldest, itoa(p.GetSettled()), itoa(p.GetRejected()),
 			itoa(p.GetMended()), trip, when(p.GetLastHeardAt()), when(p.GetLastAgreedAt()))

@@ -78,7 +78,7 @@ func (e *Env) open(name string) (io.ReadCloser, error) {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, usage(e, "无法打开 %s：%v", "cannot open %s: %v", name, cause(err))
+		return nil, usage(e, "无法打开 %s：%v", "cannot open %s: %v", name, e.cause(err))
 	}
 	return f, nil
 }
@@ -92,7 +92,7 @@ func (e *Env) read(name string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxInput+1))
 	if err != nil {
-		return nil, usage(e, "无法读取 %s：%v", "cannot read %s: %v", name, cause(err))
+		return nil, usage(e, "无法读取 %s：%v", "cannot read %s: %v", name, e.cause(err))
 	}
 	if len(b) > maxInput {
 		return nil, usage(e, "%s 超过 64 MB", "%s is larger than 64 MB", name)

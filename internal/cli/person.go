@@ -29,7 +29,7 @@ type ProfileFlags struct {
 	Address    string   `help:"现居住地门牌|Street and number"`
 	Contact    []string `sep:"none" placeholder:"类别:内容" help:"联系方式，如 phone:号码；加 ,safe 表示可放心拨打，加 ,evenings 等表示意愿|Contact such as phone:NUMBER; add ,safe and ,evenings etc."`
 	Household  string   `help:"家庭编号（8–64 字；同号为一户）|Household, 8 to 64 characters; equal ones are one"`
-	Relation   string   `name:"household-relation" help:"与户主关系：head、spouse、child、parent、other|Relation to the head of the household"`
+	Relation   string   `name:"household-relation" help:"与户主关系：head（户主）、spouse（配偶）、child（子女）、parent（父母）、other（其他）|Relation to the head of the household"`
 }
 
 func (f *ProfileFlags) message(e *Env) (*ledgerv1.Profile, error) {
@@ -202,7 +202,7 @@ type PersonEditCommand struct {
 	From   string `placeholder:"FILE" help:"从 JSON 文件读取整个请求（- 为标准输入）|Read the whole request from JSON (- is standard input)"`
 	Etag   string `help:"查看时的版本标识（不写则先读取当前版本）|Etag under which it was seen (default: as it is now)"`
 	ProfileFlags
-	Clear     []string `placeholder:"FIELD" help:"清空的项目，如 address、contacts|Fields to empty, such as address, contacts"`
+	Clear     []string `placeholder:"FIELD" help:"清空的项目，如 address（门牌）、contacts（联系方式）|Fields to empty, such as address, contacts"`
 	EventDate string   `placeholder:"2006-01-02" help:"自何日起（默认今天）|Day from which it holds (default: today)"`
 	Reason    string   `help:"更正错误的理由|Why, where it corrects a mistake"`
 	Write
@@ -247,6 +247,9 @@ func (c *PersonEditCommand) Run(ctx context.Context, e *Env) error {
 	for _, id := range resp.GetCorrectedCaseIds() {
 		e.say("随之更正的案件：%s", "Case corrected by it: %s", id)
 	}
+	for _, id := range resp.GetPairedCaseIds() {
+		e.say("已自动配对的通报：%s", "Notice paired by it: %s", id)
+	}
 	return e.showPerson(resp.GetPerson())
 }
 
@@ -258,6 +261,11 @@ func (c *PersonEditCommand) request(e *Env, req *ledgerv1.UpdatePersonRequest) e
 	if err != nil {
 		return err
 	}
+	for i, f := range c.Clear {
+		if c.Clear[i], err = fieldFlag(e, f); err != nil {
+			return err
+		}
+	}
 	req.PersonId, req.Etag, req.Profile, req.EventDate, req.Reason = c.Person, c.Etag, m, c.EventDate, c.Reason
 	req.UpdateFields = append(c.named(), c.Clear...)
 	if len(req.GetUpdateFields()) == 0 {
@@ -266,10 +274,25 @@ func (c *PersonEditCommand) request(e *Env, req *ledgerv1.UpdatePersonRequest) e
 	return nil
 }
 
+// clearable are the fields of a file that may be emptied.
+var clearable = []string{"former_names", "documents", "sex", "birth_date", "marital_status", "registered", "managed", "living", "address", "contacts", "household", "household_relation"}
+
+// fieldFlag reads the name of a field to empty, in either language.
+func fieldFlag(e *Env, s string) (string, error) {
+	words := make([]string, len(clearable))
+	for i, f := range clearable {
+		if s == f || s == fieldNames[f] {
+			return f, nil
+		}
+		words[i] = f + e.T("（"+fieldNames[f]+"）", "")
+	}
+	return "", usage(e, "--clear 只能是：%s", "--clear must be one of: %s", strings.Join(words, e.T("、", ", ")))
+}
+
 // PersonSearchCommand searches by one thing known of a person.
 type PersonSearchCommand struct {
 	Document  string `xor:"by" help:"证件号码（15 位或 18 位均可）|Whole document number"`
-	Last4     string `xor:"by" help:"证件后四位|Last four characters of a document"`
+	Last4     string `name:"last4" xor:"by" help:"证件后四位|Last four characters of a document"`
 	Name      string `xor:"by" help:"姓名的开头，含曾用名|Beginning of a present or former name"`
 	Initials  string `xor:"by" help:"拼音首字母的开头，如 zs|Beginning of the pinyin initials"`
 	Phone     string `xor:"by" help:"电话|Telephone number"`

@@ -41,7 +41,7 @@ func (c *PersonDuplicatesCommand) Run(ctx context.Context, e *Env) error {
 		return err
 	}
 	if next := resp.GetNextPageToken(); next != "" {
-		e.Note("还有更多：加 --page-token %s 继续", "There are more: go on with --page-token %s", next)
+		e.Note("还有下一页：--page-token %s", "There are more: go on with --page-token %s", next)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (c *PersonMergeCommand) Run(ctx context.Context, e *Env) error {
 	if e.JSON {
 		return e.line(resp)
 	}
-	e.say("已合并：%s 现与 %s 一并显示；需要时可用 person unmerge 撤销", "Merged: %s is shown with %s from now on; person unmerge undoes it", c.Other, resp.GetPerson().GetPersonId())
+	e.say("已合并：%s 现与 %s 一并显示；需要时可用 yipan person unmerge 撤销", "Merged: %s is shown with %s from now on; yipan person unmerge undoes it", c.Other, resp.GetPerson().GetPersonId())
 	return nil
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"yipan/internal/area"
@@ -144,6 +145,10 @@ var words = map[string]string{
 	"case.change": "更改案件", "case.distribute": "分发", "consent.write": "登记或撤回同意", "consent.read": "查看同意书",
 	"movement.read": "查看流动", "movement.write": "登记流动", "service.read": "查看服务", "service.write": "登记服务", "todo.read": "查看待办", "todo.act": "办理待办", "approve": "复核",
 	"register": "登记", "update": "修改", "edit": "修改", "restrict": "限制查看", "unrestrict": "解除限制", "record": "登记同意书", "pair waiting": "自动配对",
+	"acknowledge": "签阅", "answer": "答复", "close": "注销", "correct": "更正", "dispute": "退回/存疑", "distribute": "分发", "reroute": "改派", "reopen": "回档",
+	"pair": "配对", "unpair": "撤销配对", "withdraw": "撤回", "offer": "登记服务告知", "movement": "登记流动", "undo movement": "撤销流动", "accept": "接收入台帐",
+	"service": "登记服务", "reindex": "重建索引", "destination": "审批目的地", "merge": "合并", "unmerge": "撤销合并", "dismiss": "确认不是同一人",
+	"log.read": "查看访问日志", "rates.read": "查看指标", "node.read": "查看节点", "node.mend": "维护节点", "user.manage": "管理账号",
 	"slip: document": "核对证件后交本人", "slip: known": "认识本人，交本人",
 	"outflow": "流出通报", "inflow": "流入通报", "assist": "协查", "certificate": "验证", "birth_service": "生育服务通报",
 }
@@ -159,7 +164,7 @@ func (e *Env) showHints(hs []*ledgerv1.DuplicateHint) {
 	for _, h := range hs {
 		p := h.GetPerson()
 		e.Note("提醒：可能与档案 %s 为同一人（%d 分，%s）；未作合并", "Note: may be the same person as %s (%d, %s); nothing was merged",
-			p.GetPersonId(), h.GetScore(), strings.Join(h.GetReasons(), " "))
+			p.GetPersonId(), h.GetScore(), e.reasons(h.GetReasons()))
 	}
 }
 
@@ -203,7 +208,7 @@ func (e *Env) showHistory(events []*ledgerv1.PersonEvent) error {
 			fields = slices.Sorted(maps.Keys(ev.GetAfter()))
 		}
 		for _, f := range fields {
-			was, is := ev.GetBefore()[f], ev.GetAfter()[f]
+			was, is := e.valueWord(f, ev.GetBefore()[f]), e.valueWord(f, ev.GetAfter()[f])
 			switch {
 			case was == "":
 				changes = append(changes, e.fieldName(f)+e.T("：", ": ")+is)
@@ -219,6 +224,58 @@ func (e *Env) showHistory(events []*ledgerv1.PersonEvent) error {
 		t.add(ev.GetEventDate(), when(ev.GetRecordedAt()), ev.GetAccount(), what, strings.Join(changes, e.T("；", "; ")))
 	}
 	return t.write(e.Out)
+}
+
+// valueWord prints a value of the history with words for its codes.
+func (e *Env) valueWord(field, v string) string {
+	if v == "" || e.Lang == English {
+		return v
+	}
+	switch field {
+	case "registered", "managed", "living":
+		return placeIf(v)
+	case "sex":
+		if n, err := strconv.ParseUint(v, 10, 8); err == nil {
+			return sexName(e, uint32(n))
+		}
+	case "marital_status":
+		if n, err := strconv.ParseUint(v, 10, 8); err == nil {
+			return ident.Marital(n).Zh()
+		}
+	case "household_relation":
+		return e.codeWord(v)
+	case "documents", "contacts":
+		return e.listWords(field, v)
+	}
+	return v
+}
+
+// listWords prints documents or contacts of the history, "KIND VALUE MARKS" each.
+func (e *Env) listWords(field, v string) string {
+	var out []string
+	for _, one := range strings.Split(v, "; ") {
+		words := strings.Split(one, " ")
+		for i, w := range words {
+			switch {
+			case field == "documents" && i == 0:
+				for _, k := range documentKinds {
+					if k.word == w {
+						words[i] = k.zh
+					}
+				}
+			case w == "(former)":
+				words[i] = "（旧证件）"
+			case field == "contacts" && w == "safe":
+				words[i] = "可放心联系"
+			case field == "contacts" && w == "unsafe":
+				words[i] = "不一定方便接听"
+			case field == "contacts" && i != 1:
+				words[i] = e.codeWord(w)
+			}
+		}
+		out = append(out, strings.Replace(strings.Join(words, " "), "(confirmed: ", "（已确认：", 1))
+	}
+	return strings.Join(out, "、")
 }
 
 func (e *Env) showSlip(s *ledgerv1.GetSlipResponse) error {

@@ -55,7 +55,7 @@ func (c *RatesCommand) Run(ctx context.Context, e *Env) error {
 		e.say("没有数据", "Nothing to show")
 		return nil
 	}
-	t := &table{head: []string{e.T("指标", "MEASURE"), e.T("地区", "AREA"), e.T("类型", "KIND"), "n / d", "%",
+	t := &table{head: []string{e.T("指标", "MEASURE"), e.T("地区", "AREA"), e.T("类型", "KIND"), e.T("分子 / 分母", "n / d"), "%",
 		e.T("不计入", "EXCLUDED"), e.T("超期", "OVERDUE")}, right: map[int]bool{3: true, 4: true}}
 	for _, r := range resp.GetRates() {
 		if c.ByTownship && r.GetD() == 0 && len(r.GetExcluded()) == 0 {

@@ -259,7 +259,7 @@ func (s *scripted) ListConsents(context.Context, *consentv1.ListConsentsRequest)
 func (s *scripted) RecordConsent(_ context.Context, r *consentv1.RecordConsentRequest) (*consentv1.RecordConsentResponse, error) {
 	c := proto.Clone(r.GetConsent()).(*consentv1.Consent)
 	c.ConsentId, c.PersonId = consentA, caseB
-	return &consentv1.RecordConsentResponse{Consent: c}, nil
+	return &consentv1.RecordConsentResponse{Consent: c, Warnings: []string{"没有这个版本的文本"}}, nil
 }
 
 func (s *scripted) GetRates(context.Context, *ratesv1.GetRatesRequest) (*ratesv1.GetRatesResponse, error) {

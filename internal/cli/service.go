@@ -38,6 +38,9 @@ var resultNames = map[string]string{
 
 var channelNames = map[string]string{"visit": "上门", "phone": "电话", "message": "短信", "letter": "信函", "counter": "窗口"}
 
+// checkNames are how a residence was checked, in answers.
+var checkNames = map[string]string{"visit": "上门", "call": "电话", "document": "核对证件"}
+
 var findingNames = map[string]string{"pregnancy": "孕情", "iud": "环情", "reproductive_health": "生殖健康"}
 
 // word prints a code by its Chinese name, or as it is.
@@ -79,13 +82,17 @@ func (c *ServiceDueCommand) Run(ctx context.Context, e *Env) error {
 	resp, err := s.ListOffersDue(ctx, &ledgerv1.ListOffersDueRequest{
 		Office: c.Office, OfferRound: c.Round, PageSize: c.PageSize, PageToken: c.PageToken, Purpose: c.Purpose,
 	})
+	if err != nil && c.Round == 0 && !e.JSON && describe(err, English).Reason == "ROUND_NONE" {
+		e.say("目前没有正在进行的三查轮次，没有待告知的人", "No offer round is open: nobody is due")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if e.JSON {
 		return e.line(resp)
 	}
-	e.say("轮次 %d，截止 %s", "Round %d, ends %s", resp.GetOfferRound(), when(resp.GetEndsAt()))
+	e.say("轮次 %s（%d），截止 %s", "Round %s (%d), ends %s", e.period(ledgerv1.ServiceKind_SERVICE_KIND_THREE_CHECKS, resp.GetOfferRound()), resp.GetOfferRound(), until(resp.GetEndsAt()))
 	if len(resp.GetPersons()) == 0 {
 		e.say("本轮没有待告知的人", "Nobody is due in this round")
 		return nil
@@ -102,7 +109,7 @@ func (c *ServiceDueCommand) Run(ctx context.Context, e *Env) error {
 		return err
 	}
 	if next := resp.GetNextPageToken(); next != "" {
-		e.Note("后面还有，用 --page-token %s 继续", "more follow: --page-token %s", next)
+		e.Note("还有下一页：--page-token %s", "more follow: --page-token %s", next)
 	}
 	return nil
 }
@@ -188,10 +195,21 @@ func (e *Env) showServices(rs []*ledgerv1.ServiceRecord) error {
 		e.T("联系次数", "ATTEMPTS"), e.T("其他", "OTHER")}}
 	for _, r := range rs {
 		l := r.GetLast()
-		t.add(e.serviceName(r.GetKind()), itoa(int64(r.GetPeriod())), e.word(resultNames, l.GetResult()), l.GetDate(),
+		t.add(e.serviceName(r.GetKind()), e.period(r.GetKind(), r.GetPeriod()), e.word(resultNames, l.GetResult()), l.GetDate(),
 			e.word(channelNames, l.GetChannel()), itoa(int64(len(r.GetAttempts()))), e.serviceNotes(l))
 	}
 	return t.write(e.Out)
+}
+
+// period is a round ("20263" is the third of 2026) or a month as people read it.
+func (e *Env) period(kind ledgerv1.ServiceKind, p uint32) string {
+	switch {
+	case e.Lang == English || p == 0:
+		return itoa(int64(p))
+	case kind == ledgerv1.ServiceKind_SERVICE_KIND_THREE_CHECKS:
+		return fmt.Sprintf("%d 年第 %d 轮", p/10, p%10)
+	}
+	return fmt.Sprintf("%d 年 %d 月", p/100, p%100)
 }
 
 func (e *Env) serviceNotes(l *ledgerv1.ServiceInput) string {

@@ -55,7 +55,7 @@ func (s *scripted) SetStandingRefusal(context.Context, *ledgerv1.SetStandingRefu
 func TestServiceCommands(t *testing.T) {
 	s := newScripted(t)
 	got := s.run(t, "", "service", "due", "--purpose", "三查告知")
-	if got.code != ExitOK || !strings.Contains(got.out, "轮次 20263") || !strings.Contains(got.out, personA) || !strings.Contains(got.err, "--page-token more") {
+	if got.code != ExitOK || !strings.Contains(got.out, "轮次 2026 年第 3 轮（20263）") || !strings.Contains(got.out, personA) || !strings.Contains(got.err, "--page-token more") {
 		t.Errorf("due: %+v", got)
 	}
 	if got = s.run(t, "", "service", "due", "--page-token", "more"); got.code != ExitOK || !strings.Contains(got.out, "本轮没有待告知的人") {
@@ -111,7 +111,7 @@ func TestServiceImport(t *testing.T) {
 		t.Errorf("dry run: %+v", dry)
 	}
 	got := s.run(t, "", "service", "import", file)
-	for _, line := range []string{"第 4 行 未办理：“人员编号”应为 32 位人员编号", "第 5 行 未办理：“日期”不能为空", "第 3 行 未办理：“period”该轮次不在办理期内（ROUND_OVER）"} {
+	for _, line := range []string{"第 4 行 未办理：“人员编号”应为 32 位人员编号", "第 5 行 未办理：“日期”不能为空", "第 3 行 未办理：“期次”该轮次不在办理期内（ROUND_OVER）"} {
 		if !strings.Contains(got.err, line) {
 			t.Errorf("no %q in %s", line, got.err)
 		}

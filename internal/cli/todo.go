@@ -210,7 +210,7 @@ func (c *TodoAckCommand) Run(ctx context.Context, e *Env) error {
 
 // TodoPreviewCommand shows what a bulk action would do.
 type TodoPreviewCommand struct {
-	Action string   `arg:"" help:"ack（签阅）、pair（配对）或 distribute（分发）|ack, pair or distribute"`
+	Action string   `arg:"" help:"操作：ack（签阅）、pair（配对）或 distribute（分发）|ack, pair or distribute"`
 	Cases  []string `arg:"" optional:"" help:"案件编号；- 从标准输入逐行读取；不写则为最先适用的 1000 件|Case ids; - reads lines from standard input; none: the first 1,000 that fit"`
 	Office string   `help:"单位|Office"`
 	Purposed
@@ -258,7 +258,7 @@ func (c *TodoPreviewCommand) Run(ctx context.Context, e *Env) error {
 	if !resp.GetUndoable() {
 		undo = e.T("执行后不能撤销", "cannot be undone")
 	}
-	e.say("将办理 %d 件，%s。15 分钟内执行：todo apply %s", "%d would be done; %s. Within 15 minutes: todo apply %s", n, undo, resp.GetPlanToken())
+	e.say("将办理 %d 件，%s。15 分钟内执行：yipan todo apply %s", "%d would be done; %s. Within 15 minutes: yipan todo apply %s", n, undo, resp.GetPlanToken())
 	return nil
 }
 
@@ -303,7 +303,7 @@ func (c *TodoApplyCommand) Run(ctx context.Context, e *Env) error {
 		return e.line(resp)
 	}
 	refused := e.showApplied(resp.GetChanges())
-	e.say("已办理 %d 件，未办理 %d 件。如需撤销（分发不能撤销）：todo undo %s", "%d done, %d refused. To undo (not a distribution): todo undo %s",
+	e.say("已办理 %d 件，未办理 %d 件。如需撤销（分发不能撤销）：yipan todo undo %s", "%d done, %d refused. To undo (not a distribution): yipan todo undo %s",
 		len(resp.GetChanges())-refused, refused, resp.GetActionId())
 	return outcome(refused, len(resp.GetChanges()))
 }
@@ -338,7 +338,7 @@ func (e *Env) showApplied(cs []*ledgerv1.AppliedChange) int {
 	for _, c := range cs {
 		if c.GetReason() != "" {
 			refused++
-			e.Note("%s 未办理：%s", "%s refused: %s", c.GetCaseId(), plain(c.GetMessage()+e.T("（", " (")+c.GetReason()+e.T("）", ")")))
+			e.Note("%s 未办理：%s", "%s refused: %s", c.GetCaseId(), plain(c.GetMessage()+e.T("（代码 ", " (")+c.GetReason()+e.T("）", ")")))
 		}
 	}
 	return refused

@@ -77,9 +77,9 @@ func TestTodoCommands(t *testing.T) {
 		{"preview from lines", []string{"todo", "preview", "ack", "-"}, caseA + "@e1\n\n" + caseB + "\n", ExitOK, []string{planA}},
 		{"preview, wrong action", []string{"todo", "preview", "erase"}, "", ExitUsage, []string{"只能是", "配对"}},
 		{"preview from nothing", []string{"todo", "preview", "ack", "-"}, "\n", ExitUsage, []string{"没有案件"}},
-		{"apply", []string{"todo", "apply", planA}, "", ExitPartly, []string{"案件内容已变化（ETAG_STALE）", "已办理 1 件，未办理 1 件", "todo undo " + planA}},
+		{"apply", []string{"todo", "apply", planA}, "", ExitPartly, []string{"案件内容已变化（代码 ETAG_STALE）", "已办理 1 件，未办理 1 件", "todo undo " + planA}},
 		{"undo", []string{"todo", "undo", planA}, "", ExitOK, []string{"已撤销 1 件"}},
-		{"audit", []string{"audit", "list", "--all", "--account", "clerk-1", "--denied"}, "", ExitOK, []string{"clerk-1", "person.open", "s1 s2 s3 …", "被拒绝"}},
+		{"audit", []string{"audit", "list", "--all", "--account", "clerk-1", "--denied"}, "", ExitOK, []string{"clerk-1", "打开档案", "s1 s2 s3 …", "被拒绝"}},
 		{"audit, a short page", []string{"audit", "list"}, "", ExitOK, []string{"没有记录", "--page-token back"}},
 		{"audit, wrong day", []string{"audit", "list", "--from", "yesterday"}, "", ExitUsage, []string{"--from 应写成"}},
 	} {

@@ -23,10 +23,10 @@ func actor(p access.Principal) string {
 
 // fits reports whether an approval lets p open a notice about a person towards
 // an area (a county, or what is above it) now: given by another user, not older
-// than approvalLasts, and not used.
+// than ApprovalLasts, and not used.
 func (d *Desk) fits(a store.Approval, p access.Principal, office area.Key, person cases.PersonID, to area.Key) bool {
 	return a.Kind == store.ApproveDestination && a.Office == office && a.About == person && a.Detail == to &&
-		a.ApprovedBy != "" && a.ApprovedBy != actor(p) && a.ApprovedBy != p.ID && a.UsedAt.IsZero() && d.Now().Sub(a.ApprovedAt) < approvalLasts
+		a.ApprovedBy != "" && a.ApprovedBy != actor(p) && a.ApprovedBy != p.ID && a.UsedAt.IsZero() && d.Now().Sub(a.ApprovedAt) < ApprovalLasts
 }
 
 // AskApproval asks for a second user's approval of a notice about a person
@@ -44,7 +44,7 @@ func (d *Desk) AskApproval(ctx context.Context, tx *store.Tx, p access.Principal
 		return [16]byte{}, err
 	}
 	for _, a := range list {
-		waits := a.ApprovedBy == "" && a.AskedBy == actor(p) && now.Sub(a.AskedAt) < approvalLasts
+		waits := a.ApprovedBy == "" && a.AskedBy == actor(p) && now.Sub(a.AskedAt) < ApprovalLasts
 		if a.Office == office && (waits || d.fits(a, p, office, root, to)) {
 			return a.ID, nil
 		}
@@ -124,7 +124,7 @@ func (d *Desk) mayApprove(p access.Principal, a store.Approval) error {
 		return fault.Denied("OWN_REQUEST", "approval %x was asked for by the same user", a.ID).Zh("不能审批自己提出的申请，请本单位另一位经办人办理").On("approval_id")
 	case a.ApprovedBy != "":
 		return fault.Conflict("APPROVED_BEFORE", "approval %x was given before", a.ID).Zh("这项申请已经审批过").On("approval_id")
-	case d.Now().Sub(a.AskedAt) >= approvalLasts:
+	case d.Now().Sub(a.AskedAt) >= ApprovalLasts:
 		return fault.Conflict("APPROVAL_EXPIRED", "approval %x was asked for more than 7 days ago", a.ID).Zh("这项申请已超过 7 天，请重新提出").On("approval_id")
 	}
 	return nil

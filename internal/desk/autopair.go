@@ -104,7 +104,7 @@ func (d *Desk) pairSome(ctx context.Context, tx *store.Tx, sides []store.Side) (
 			return nil, err
 		}
 		if i, ok := match.Certain(resultsOf(found)); ok {
-			did, err := tx.PairSide(ctx, s.Case, s.Office, found[i].Person)
+			did, err := tx.FoundSide(ctx, s.Case, s.Office, found[i].Person)
 			if err != nil {
 				return nil, err
 			}
@@ -202,7 +202,7 @@ func (d *Desk) PairWaiting(ctx context.Context, tx *store.Tx, p access.Principal
 			event.Subjects = append(event.Subjects, s.Case)
 			continue
 		}
-		did, err := tx.PairSide(ctx, s.Case, office, found[i].Person)
+		did, err := tx.FoundSide(ctx, s.Case, office, found[i].Person)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,9 @@ type change struct {
 	requestID string
 	ref       CaseRef
 	hash      [32]byte
+	// refused is the digest of a request that the person's standing refusal
+	// answered; zero: the verb meets none.
+	refused [32]byte
 
 	side    store.Side
 	c       *book.Case
@@ -34,6 +37,7 @@ type change struct {
 	answer   AnswerInput // of an answer
 	repeated bool
 	gone     bool // repeated, and no longer the caller's to see
+	kept     bool // the request stands already, though it is answered by an error
 	warnings []string
 	err      error
 	view     CaseView
@@ -107,7 +111,7 @@ func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 	var requests []string
 	seen, named := map[cases.CaseID]bool{}, map[string]bool{}
 	for _, ch := range chs {
-		*ch = change{requestID: ch.requestID, ref: ch.ref, hash: ch.hash, answer: ch.answer, err: usher.CheckRequestID(ch.requestID)}
+		*ch = change{requestID: ch.requestID, ref: ch.ref, hash: ch.hash, refused: ch.refused, answer: ch.answer, err: usher.CheckRequestID(ch.requestID)}
 		if ch.err == nil && seen[ch.ref.Case] {
 			ch.err = fault.Invalid("CASE_TWICE", "case %s stands twice in one batch", ch.ref.Case).Zh("同一批中案件重复").On("case_id")
 		}
@@ -153,7 +157,8 @@ func (d *Desk) runIn(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 // against them.
 func (d *Desk) meet(p access.Principal, v verb, ch *change, cs map[cases.CaseID]*book.Case, sides []store.Side, done map[string]store.Request) error {
 	r, known := done[ch.requestID]
-	if known && (r.Method != v.method || r.Hash != ch.hash) {
+	ch.kept = known && r.Method == v.method && r.Hash == ch.refused && ch.refused != [32]byte{}
+	if known && !ch.kept && (r.Method != v.method || r.Hash != ch.hash) {
 		return fault.Conflict("REQUEST_ID_REUSED", "request id stands for another request").Zh("该请求编号已用于另一项操作，请换一个新的请求编号").On("request_id")
 	}
 	if ch.c = cs[ch.ref.Case]; ch.c == nil && known {
@@ -185,6 +190,9 @@ func (d *Desk) meet(p access.Principal, v verb, ch *change, cs map[cases.CaseID]
 		return book.NotHeld(ch.ref.Case)
 	case !found:
 		return fault.Denied("NOT_ITS_SIDE", "%s is for the other side of case %s", v.method, ch.ref.Case).Zh("这项操作应由对方办理")
+	}
+	if ch.kept {
+		return StandingRefusal()
 	}
 	if known {
 		ch.repeated = true
@@ -240,6 +248,9 @@ func (d *Desk) write(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 	var requests []store.Request
 	changed := map[cases.CaseID]*book.Case{}
 	for _, ch := range chs {
+		if IsStandingRefusal(ch.err) && !ch.kept {
+			requests = append(requests, store.Request{Account: p.ID, RequestID: ch.requestID, Office: ch.side.Office, Method: v.method, Hash: ch.refused})
+		}
 		if ch.err != nil || ch.repeated {
 			continue
 		}
@@ -294,6 +305,9 @@ func (d *Desk) finish(ctx context.Context, tx *store.Tx, p access.Principal, v v
 		if ch.err != nil {
 			missed = missed || fault.Is(ch.err, fault.KindNotFound)
 			denied = denied || fault.Is(ch.err, fault.KindDenied)
+			if IsStandingRefusal(ch.err) { // it tells something of the person
+				subjects[ch.side.Office] = append(subjects[ch.side.Office], subjectOf(ch.side))
+			}
 			continue
 		}
 		if ch.gone {

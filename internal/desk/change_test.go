@@ -17,6 +17,8 @@ import (
 	"yipan/internal/fault"
 	"yipan/internal/harness"
 	"yipan/internal/ledger"
+	"yipan/internal/services"
+	"yipan/internal/store"
 )
 
 // verb is one change of one case, with all that is right about it.
@@ -63,14 +65,15 @@ func verbs(b *bureau) []verb {
 			return err
 		}},
 		{"offer", cases.SideReceiver, func(d *desk.Desk, p access.Principal, id string, ref desk.CaseRef) error {
-			_, err := d.RecordOffer(tctx, p, offer(id, ref, "declined"))
+			o := desk.Offer{RequestID: id, Ref: ref, Hash: [32]byte{1}}
+			_, err := d.RecordOffer(tctx, p, o, func(*store.Tx, cases.PersonID, area.Key) error { return nil })
 			return err
 		}},
 	}
 }
 
-func offer(id string, ref desk.CaseRef, result string) desk.OfferRequest {
-	return desk.OfferRequest{RequestID: id, Ref: ref, OfferRound: 20263, Result: result, Date: civil.MustParse("2026-11-18"), Channel: "visit"}
+func offer(id string, ref desk.CaseRef, result string) services.OfferRequest {
+	return services.OfferRequest{RequestID: id, Ref: ref, OfferRound: 20263, Result: result, Date: civil.MustParse("2026-11-18"), Channel: "visit"}
 }
 
 // TestChangesRefuse holds what is wrong with any change against every verb:
@@ -301,12 +304,12 @@ func TestChangeRepeatedAtOnce(t *testing.T) {
 
 func TestOfferRefuses(t *testing.T) {
 	b := newBureau(t, true)
-	d, p := b.at(here), clerk(there)
+	p := clerk(there)
 	id := b.open(b.notice(1, there))
-	_, err := d.RecordOffer(t.Context(), p, offer(b.request(), b.ref(there, id), "declined"))
+	_, err := b.site(here).Services.RecordOffer(t.Context(), p, offer(b.request(), b.ref(there, id), "declined"))
 	refused(t, err, fault.KindConflict, "NOT_DISCLOSED", "")
 	b.answer(there, id, desk.AnswerInput{Outcome: cases.Residing, Basis: desk.BasisInput{Kind: cases.BasisRequest}})
-	_, err = d.RecordOffer(t.Context(), p, offer(b.request(), b.ref(there, id), "declined"))
+	_, err = b.site(here).Services.RecordOffer(t.Context(), p, offer(b.request(), b.ref(there, id), "declined"))
 	refused(t, err, fault.KindConflict, "NOT_PAIRED", "")
 	b.pair(there, id)
 	confirm := b.consents(there, 1, ledger.PurposeConfirm, here)
@@ -316,29 +319,29 @@ func TestOfferRefuses(t *testing.T) {
 	before := b.marks(here)
 	for _, tt := range []struct {
 		name   string
-		change func(*desk.OfferRequest)
+		change func(*services.OfferRequest)
 		kind   fault.Kind
 		reason string
 		field  string
 	}{
-		{"no such round", func(r *desk.OfferRequest) { r.OfferRound = 1 }, fault.KindInvalid, "OFFER_ROUND", "offer_round"},
-		{"a round that is over", func(r *desk.OfferRequest) { r.OfferRound = 20262 }, fault.KindConflict, "ROUND_OVER", "offer_round"},
-		{"an unknown result", func(r *desk.OfferRequest) { r.Result = "maybe" }, fault.KindInvalid, "OFFER_RESULT", "result"},
-		{"no date", func(r *desk.OfferRequest) { r.Date = civil.Date{} }, fault.KindInvalid, "REQUIRED", "date"},
-		{"tomorrow", func(r *desk.OfferRequest) { r.Date = civil.MustParse("2026-11-21") }, fault.KindInvalid, "FUTURE_DATE", "date"},
-		{"by pigeon", func(r *desk.OfferRequest) { r.Channel = "pigeon" }, fault.KindInvalid, "CHANNEL_CODE", "channel"},
-		{"findings of a refusal", func(r *desk.OfferRequest) { r.Result, r.Findings = "declined", map[string]string{"iud": "x"} }, fault.KindInvalid, "FINDINGS_UNEXPECTED", "findings"},
-		{"a finding that is never asked", func(r *desk.OfferRequest) { r.Findings = map[string]string{"fetal_sex": "x"} }, fault.KindInvalid, "FIELD_NAME", "findings"},
-		{"an endless finding", func(r *desk.OfferRequest) { r.Findings = map[string]string{"iud": strings.Repeat("x", 91)} }, fault.KindInvalid, "TEXT_LENGTH", "findings"},
-		{"an unknown consent", func(r *desk.OfferRequest) { r.Consent = cases.ConsentID{4} }, fault.KindInvalid, "CONSENT_UNKNOWN", "consent_id"},
-		{"a consent to something else", func(r *desk.OfferRequest) { r.Consent = confirm.ID }, fault.KindInvalid, "CONSENT_SCOPE", "consent_id"},
-		{"a consent for elsewhere", func(r *desk.OfferRequest) { r.Consent = away.ID }, fault.KindInvalid, "CONSENT_SCOPE", "consent_id"},
-		{"another person's consent", func(r *desk.OfferRequest) { r.Consent = other.ID }, fault.KindInvalid, "CONSENT_PERSON", "consent_id"},
+		{"no such round", func(r *services.OfferRequest) { r.OfferRound = 1 }, fault.KindInvalid, "OFFER_ROUND", "offer_round"},
+		{"a round that is over", func(r *services.OfferRequest) { r.OfferRound = 20262 }, fault.KindConflict, "ROUND_OVER", "offer_round"},
+		{"an unknown result", func(r *services.OfferRequest) { r.Result = "maybe" }, fault.KindInvalid, "OFFER_RESULT", "result"},
+		{"no date", func(r *services.OfferRequest) { r.Date = civil.Date{} }, fault.KindInvalid, "REQUIRED", "date"},
+		{"tomorrow", func(r *services.OfferRequest) { r.Date = civil.MustParse("2026-11-21") }, fault.KindInvalid, "FUTURE_DATE", "date"},
+		{"by pigeon", func(r *services.OfferRequest) { r.Channel = "pigeon" }, fault.KindInvalid, "CHANNEL_CODE", "channel"},
+		{"findings of a refusal", func(r *services.OfferRequest) { r.Result, r.Findings = "declined", map[string]string{"iud": "x"} }, fault.KindInvalid, "FINDINGS_UNEXPECTED", "findings"},
+		{"a finding that is never asked", func(r *services.OfferRequest) { r.Findings = map[string]string{"fetal_sex": "x"} }, fault.KindInvalid, "FIELD_NAME", "findings"},
+		{"an endless finding", func(r *services.OfferRequest) { r.Findings = map[string]string{"iud": strings.Repeat("x", 91)} }, fault.KindInvalid, "TEXT_LENGTH", "findings"},
+		{"an unknown consent", func(r *services.OfferRequest) { r.Consent = cases.ConsentID{4} }, fault.KindInvalid, "CONSENT_UNKNOWN", "consent_id"},
+		{"a consent to something else", func(r *services.OfferRequest) { r.Consent = confirm.ID }, fault.KindInvalid, "CONSENT_SCOPE", "consent_id"},
+		{"a consent for elsewhere", func(r *services.OfferRequest) { r.Consent = away.ID }, fault.KindInvalid, "CONSENT_SCOPE", "consent_id"},
+		{"another person's consent", func(r *services.OfferRequest) { r.Consent = other.ID }, fault.KindInvalid, "CONSENT_PERSON", "consent_id"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := offer(b.request(), ref, "done")
 			tt.change(&r)
-			_, err := d.RecordOffer(t.Context(), p, r)
+			_, err := b.site(here).Services.RecordOffer(t.Context(), p, r)
 			refused(t, err, tt.kind, tt.reason, tt.field)
 			if diff := cmp.Diff(before, b.marks(here)); diff != "" {
 				t.Errorf("something changed:\n%s", diff)

@@ -26,7 +26,7 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 	if err != nil {
 		return Consent{}, err
 	}
-	c, err := d.checkConsent(r)
+	c, warnings, err := d.checkConsent(r)
 	if err != nil {
 		return Consent{}, err
 	}
@@ -68,10 +68,12 @@ func (d *Desk) RecordConsent(ctx context.Context, p access.Principal, r ConsentR
 	if err != nil {
 		return Consent{}, err
 	}
-	return consentView(&c), nil
+	out := consentView(&c)
+	out.Warnings = warnings
+	return out, nil
 }
 
-func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
+func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, []string, error) {
 	in, now := r.Consent, d.Now().Truncate(time.Second)
 	c := ledger.Consent{
 		Recipient: in.Recipient, Purpose: in.Purpose, Fields: in.Fields, TextVersion: in.TextVersion, TextHash: in.TextHash,
@@ -83,17 +85,17 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 	if c.ValidUntil.IsZero() {
 		c.ValidUntil = c.GivenAt.AddDate(1, 0, 0)
 	}
-	no := func(field, reason, zh string) (ledger.Consent, error) {
-		return c, fault.Invalid(reason, "consent: %s", reason).Zh("%s", zh).On("consent." + field)
+	no := func(field, reason, zh string) (ledger.Consent, []string, error) {
+		return c, nil, fault.Invalid(reason, "consent: %s", reason).Zh("%s", zh).On("consent." + field)
 	}
 	if err := usher.CheckRequestID(r.RequestID); err != nil {
-		return c, err
+		return c, nil, err
 	}
 	switch {
 	case !slices.Contains(ledger.Purposes(), c.Purpose):
-		return no("purpose", "PURPOSE", "同意的用途代码不正确")
+		return no("purpose", "PURPOSE", "请写明同意的用途：confirm_residence（确认去向）、feedback（反馈）、notice（通报）或 birth_service（生育服务）")
 	case !slices.Contains(ledger.GivenHow(), c.GivenHow):
-		return no("given_how", "GIVEN_HOW", "请注明同意的方式：书面、窗口或电话录音")
+		return no("given_how", "GIVEN_HOW", "请注明同意的方式：paper（书面）、counter（窗口）或 phone_recorded（电话录音）")
 	case c.TextVersion == "" || c.TextHash == [32]byte{}:
 		return no("text_sha256", "TEXT", "请注明同意书文本的版本和校验值")
 	case c.Purpose == ledger.PurposeFeedback && len(c.Fields) == 0:
@@ -110,27 +112,30 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, error) {
 	if _, ok := area.Lookup(c.Recipient); !ok {
 		return no("recipient", "AREA_UNKNOWN", "接收方区划不存在")
 	}
-	return c, d.checkText(&c)
+	warnings, err := d.checkText(&c)
+	return c, warnings, err
 }
 
 // checkText ties the version of a text to its hash, as far as the policy of the
-// day on which the consent was given, or the program, knows the version.
-func (d *Desk) checkText(c *ledger.Consent) error {
+// day on which the consent was given, or the program, knows the version; it warns
+// where none does.
+func (d *Desk) checkText(c *ledger.Consent) ([]string, error) {
 	p, err := d.Policies.At(civil.In(c.GivenAt))
 	if err != nil { // older than all policies
 		p, err = d.Policies.At(civil.In(d.Now()))
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known, err := p.CheckText(c.Purpose, c.TextVersion, c.TextHash)
 	if f, ok := fault.As(err); ok {
-		return usher.OnField(err, "consent."+f.Field)
+		return nil, usher.OnField(err, "consent."+f.Field)
 	}
-	if !known {
-		d.Log.Info("consent under a text that no policy knows", "purpose", c.Purpose, "policy", p.Version)
+	if err != nil || known {
+		return nil, err
 	}
-	return err
+	d.Log.Info("consent under a text that no policy knows", "purpose", c.Purpose, "policy", p.Version)
+	return []string{"现行政策中没有这个版本的同意书文本，无法核对所示文本；请核对版本号，并保存好所用文本"}, nil
 }
 
 func (d *Desk) readConsent(ctx context.Context, tx *store.Tx, id cases.ConsentID) (ledger.Consent, error) {

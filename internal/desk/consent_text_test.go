@@ -12,7 +12,7 @@ import (
 )
 
 // A text that the program or the policy in force knows comes with its own hash;
-// one that nobody knows passes where the policy names none.
+// one that nobody knows passes with a warning where the policy names none.
 func TestConsentTextVersionAndHash(t *testing.T) {
 	b := newBureau(t, false)
 	own, err := policy.Parse(append(policy.DefaultFile(), "\n[[consent_text]]\nversion = \"confirm-local\"\npurpose = \"confirm_residence\"\ntext = \"甲\"\n"...))
@@ -23,11 +23,11 @@ func TestConsentTextVersionAndHash(t *testing.T) {
 	for _, c := range policy.StandardTexts() {
 		std[c.Purpose] = c
 	}
-	given := func(purpose, version string, hash [32]byte) error {
+	given := func(purpose, version string, hash [32]byte) ([]string, error) {
 		r := b.consent(here, 8, purpose, there)
 		r.Consent.TextVersion, r.Consent.TextHash = version, hash
-		_, err := b.at(here).RecordConsent(t.Context(), harness.Clerk(access.Clerk, here), r)
-		return err
+		c, err := b.at(here).RecordConsent(t.Context(), harness.Clerk(access.Clerk, here), r)
+		return c.Warnings, err
 	}
 	confirm, notice := std[ledger.PurposeConfirm], std[ledger.PurposeNotice]
 	for _, c := range []struct {
@@ -57,13 +57,16 @@ func TestConsentTextVersionAndHash(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Policies.Replace(set)
-		err = given(c.purpose, c.version, c.hash)
+		warnings, err := given(c.purpose, c.version, c.hash)
 		f, _ := fault.As(err)
 		switch {
 		case c.reason == "" && err != nil:
 			t.Errorf("%s: %v", c.what, err)
 		case c.reason != "" && (f == nil || f.Kind != fault.KindInvalid || f.Reason != c.reason || f.Field != c.field || f.Text == ""):
 			t.Errorf("%s: %#v", c.what, f)
+		}
+		if unknown := c.reason == "" && c.version == "elsewhere-1"; unknown != (len(warnings) == 1) {
+			t.Errorf("%s: warnings %v", c.what, warnings)
 		}
 	}
 	// Nothing of what was refused is there.

@@ -84,11 +84,11 @@ func TestFeedbackOfMergedFiles(t *testing.T) {
 		// Not the same person: another's consent releases nothing.
 		r := offer(b.request(), b.ref(there, id), ledger.OfferDone)
 		r.Findings, r.Consent = map[string]string{"iud": "in_place"}, c.ID
-		_, err := b.at(there).RecordOffer(t.Context(), clerk(there), r)
+		_, err := b.site(there).Services.RecordOffer(t.Context(), clerk(there), r)
 		refused(t, err, fault.KindInvalid, "CONSENT_PERSON", "consent_id")
 		merge(true)
 		r.RequestID, r.Ref = b.request(), b.ref(there, id)
-		if _, err := b.at(there).RecordOffer(t.Context(), clerk(there), r); err != nil {
+		if _, err := b.site(there).Services.RecordOffer(t.Context(), clerk(there), r); err != nil {
 			t.Fatal(err)
 		}
 		b.endRound()

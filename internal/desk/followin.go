@@ -9,6 +9,7 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
+	"yipan/internal/fault"
 	"yipan/internal/ident"
 	"yipan/internal/ledger"
 	"yipan/internal/store"
@@ -21,9 +22,12 @@ type FollowEvent struct {
 	// Resident says that the office is the place of registration: its own
 	// outflow notices end with the stay they were about.
 	Resident bool
-	// Name and Doc are the person's new ones, of an identity change.
-	Name string
-	Doc  ident.Doc
+	// Name, Doc, Sex and Birth are the person's new ones, of an identity change;
+	// no number, 0 and the zero date: a notice keeps what it says.
+	Name  string
+	Doc   ident.Doc
+	Sex   uint32
+	Birth civil.Date
 	// Only limits what ends to these cases, as a movement that is taken back
 	// ends its own notice; empty: all of the person's.
 	Only []cases.CaseID
@@ -72,7 +76,7 @@ func (d *Desk) Follow(ctx context.Context, tx *store.Tx, p access.Principal, per
 			continue
 		}
 		f := Followed{Case: id, c: c}
-		e, err := d.follows(ctx, tx, c, sides[id], ev, &f)
+		e, err := d.follows(ctx, tx, p, c, sides[id], ev, &f)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +126,7 @@ func sidesAt(ctx context.Context, tx *store.Tx, persons []cases.PersonID, office
 }
 
 // follows decides what becomes of one case; nil where it stays as it is.
-func (d *Desk) follows(ctx context.Context, tx *store.Tx, c *book.Case, side store.Side, ev FollowEvent, f *Followed) (*book.Entry, error) {
+func (d *Desk) follows(ctx context.Context, tx *store.Tx, p access.Principal, c *book.Case, side store.Side, ev FollowEvent, f *Followed) (*book.Entry, error) {
 	own, kind := side.Side == cases.SideOpener, c.State.Kind
 	if own && len(ev.Only) > 0 {
 		return ended(c, f), nil
@@ -142,7 +146,7 @@ func (d *Desk) follows(ctx context.Context, tx *store.Tx, c *book.Case, side sto
 		}
 	case ledger.Identity:
 		if own {
-			return d.renamed(ctx, tx, c, ev, f)
+			return d.renamed(ctx, tx, p, c, side, ev, f)
 		}
 	case ledger.Death:
 		if own {
@@ -198,13 +202,9 @@ func (d *Desk) leftResidence(ctx context.Context, tx *store.Tx, c *book.Case, f 
 
 // renamed corrects a notice that waits with the person's new name and number
 // and the bases that it left under; one that was answered is the clerk's.
-func (d *Desk) renamed(ctx context.Context, tx *store.Tx, c *book.Case, ev FollowEvent, f *Followed) (*book.Entry, error) {
-	switch c.State.Status {
-	case cases.StatusAnswered:
-		f.Warning = "一件已答复的通报仍是原姓名或证件号码，需要对方知道的，请取得本人同意后另行通报"
-		return nil, nil
-	case cases.StatusOpen:
-	default:
+func (d *Desk) renamed(ctx context.Context, tx *store.Tx, p access.Principal, c *book.Case, side store.Side, ev FollowEvent, f *Followed) (*book.Entry, error) {
+	status := c.State.Status
+	if status != cases.StatusOpen && status != cases.StatusAnswered {
 		return nil, nil
 	}
 	bodies, err := d.Book.Bodies(ctx, tx, c, c.State.Fields)
@@ -216,6 +216,14 @@ func (d *Desk) renamed(ctx context.Context, tx *store.Tx, c *book.Case, ev Follo
 		return nil, nil
 	}
 	g := *fields
+	ev.into(&g)
+	if g == *fields {
+		return nil, nil
+	}
+	if status == cases.StatusAnswered {
+		f.Warning = "一件已答复的通报仍是原姓名或证件号码，需要对方知道的，请取得本人同意后另行通报"
+		return nil, nil
+	}
 	if g.Basis.Kind == cases.BasisConsent {
 		live, err := d.Book.Live(ctx, tx, g.Basis.Consent, noticePurpose(c.State.Kind), c.Y, d.Now())
 		if err != nil {
@@ -235,16 +243,33 @@ func (d *Desk) renamed(ctx context.Context, tx *store.Tx, c *book.Case, ev Follo
 			g.Confirm = cases.Basis{}
 		}
 	}
-	g.Name = ev.Name
-	if ev.Doc.Number != "" {
-		g.DocumentKind, g.DocumentNumber = uint32(ev.Doc.Kind), ev.Doc.Number
-	}
-	if g == *fields {
+	// A file is no way around the limit of tries (SECURITY D2).
+	err = d.guardChange(ctx, tx, p, &change{c: c, side: side}, cases.Correct)
+	if fault.Is(err, fault.KindDenied) {
+		f.Warning = "对方此前答复“身份信息不一致”，今天更正的次数已用完，一件待答复的通报未更正；请核对证件原件，明天在案件中更正"
 		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	f.Change = FollowCorrected
 	e := correction(c, &g)
 	return &e, nil
+}
+
+// into writes who the person is now into a notice's fields.
+func (ev *FollowEvent) into(g *cases.Fields) {
+	g.Name = ev.Name
+	if ev.Doc.Number == "" || uint32(ev.Doc.Kind) == g.DocumentKind && ev.Doc.Number == g.DocumentNumber {
+		return
+	}
+	g.DocumentKind, g.DocumentNumber = uint32(ev.Doc.Kind), ev.Doc.Number
+	if !ev.Birth.IsZero() { // it follows from the number, and so does the sex
+		g.Birth = ev.Birth
+	}
+	if ev.Sex != 0 {
+		g.Sex = ev.Sex
+	}
 }
 
 // FollowedUp does, after the commit, what the caller's transaction could not

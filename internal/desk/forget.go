@@ -158,6 +158,11 @@ func (d *Desk) eraseHere(ctx context.Context, tx *store.Tx, ids []cases.CaseID) 
 // forgetUnknown erases a person of whom only notices told, and of whom the office
 // holds no case and no consent any more.
 func (d *Desk) forgetUnknown(ctx context.Context, tx *store.Tx, office area.Key, person cases.PersonID) error {
+	// Locked first: who opens a case about the person meanwhile, or edits the file,
+	// comes before or finds nobody.
+	if _, err := tx.LockPersons(ctx, []cases.PersonID{person}); err != nil {
+		return err
+	}
 	sides, err := tx.SidesOfPerson(ctx, person)
 	if err != nil || len(sides) > 0 {
 		return err

@@ -17,10 +17,13 @@ import (
 // What limits probing (SECURITY D2).
 const (
 	maxDestinations = 3 // of a person's outflow notices in destinationMonths, without a second user
-	approvalLasts   = 7 * 24 * time.Hour
 	maxTries        = 5 // a day and user, after an IDENTITY_CONFLICT
 	tryIdentity     = 1 // kind of try
 )
+
+// ApprovalLasts is how long an approval can be given after it was asked for, and
+// used after it was given.
+const ApprovalLasts = 7 * 24 * time.Hour
 
 // oneYearBefore is since when destinations count.
 func oneYearBefore(now time.Time) time.Time { return now.AddDate(-1, 0, 0) }
@@ -52,6 +55,13 @@ func (d *Desk) knownOf(ctx context.Context, tx *store.Tx, ids []cases.PersonID) 
 		got, err := tx.LockStandings(ctx, ask)
 		if err != nil {
 			return nil, err
+		}
+		for _, id := range ask {
+			if _, ok := got[id]; !ok {
+				// Restricted (SECURITY D11) between being found and being locked: run
+				// again, the person is not found, as somebody who was never here.
+				return nil, fault.Conflict(store.ReasonDuplicate, "a file was changed by a concurrent request").Zh("请求正在处理，请稍后重试")
+			}
 		}
 		ask = nil
 		for id, s := range got {
@@ -89,7 +99,7 @@ func (d *Desk) guard(ctx context.Context, tx *store.Tx, p access.Principal, js [
 	var ids []cases.PersonID
 	var cited [][16]byte
 	for i, j := range js {
-		if !added[i] && !persons[i].IsZero() {
+		if !added[i] && !persons[i].IsZero() && j.req.Newcomer == nil {
 			ids = append(ids, persons[i])
 		}
 		if j.req.Approval != ([16]byte{}) {
@@ -102,6 +112,11 @@ func (d *Desk) guard(ctx context.Context, tx *store.Tx, p access.Principal, js [
 	}
 	if k.approval, err = tx.LockApprovals(ctx, cited); err != nil {
 		return nil, err
+	}
+	for i, j := range js {
+		if j.req.Newcomer != nil {
+			k.standing[persons[i]] = *j.req.Newcomer
+		}
 	}
 	var used [][16]byte
 	pass := make([]bool, len(js))

@@ -2,44 +2,47 @@ package desk
 
 import (
 	"context"
-	"slices"
 
 	"yipan/internal/access"
 	"yipan/internal/area"
 	"yipan/internal/cases"
-	"yipan/internal/civil"
 	"yipan/internal/fault"
 	"yipan/internal/fold"
-	"yipan/internal/ledger"
-	"yipan/internal/people"
-	"yipan/internal/policy"
 	"yipan/internal/store"
 )
 
-func (d *Desk) checkOffer(r OfferRequest) error {
-	round, err := d.Policies.Round(policy.RoundNumber(r.OfferRound))
-	if err != nil {
-		return fault.Invalid("OFFER_ROUND", "the policy knows no offer round %d", r.OfferRound).Zh("没有这个三查轮次").On("offer_round")
-	}
-	now := d.Now()
-	switch {
-	case !round.Open(now):
-		return fault.Conflict("ROUND_OVER", "offer round %d is not open now", r.OfferRound).Zh("该轮次不在办理期内").On("offer_round")
-	case !slices.Contains(ledger.OfferResults(), r.Result):
-		return fault.Invalid("OFFER_RESULT", "unknown result of an offer").Zh("结果只能是：done（已服务）、declined（谢绝）、standing_refusal（不再询问）、not_reached（未联系上）、not_applicable（不适用）").On("result")
-	}
-	rec := r.record()
-	return people.CheckService(ledger.ThreeChecks, &rec, civil.In(now))
+const standingRefusal = "STANDING_REFUSAL"
+
+// StandingRefusal is the error of a service to a person who refused it once and
+// for all. Whoever gets it learns that of the person: it is logged, and the request
+// is kept as one that was done, so that nothing in the database tells
+// the two apart (SECURITY D4, D13).
+func StandingRefusal() error {
+	return fault.Conflict(standingRefusal, "the person refused this service once and for all").
+		Zh("本人已表示不再接受此项服务。请不要再询问；本人主动改变意愿的，先取消该意愿再登记").On("result")
 }
 
-func (r *OfferRequest) record() ledger.ServiceRecord {
-	return ledger.ServiceRecord{Result: r.Result, Date: r.Date, Channel: r.Channel, Findings: r.Findings, Consent: r.Consent}
+// IsStandingRefusal reports whether err is StandingRefusal.
+func IsStandingRefusal(err error) bool {
+	f, ok := fault.As(err)
+	return ok && f.Reason == standingRefusal
 }
 
-// RecordOffer records the offer of a round (三查) to the person of a case.
-// Nothing leaves by it: feedback leaves for all at the round's end.
-func (d *Desk) RecordOffer(ctx context.Context, p access.Principal, r OfferRequest) (CaseView, error) {
-	v := verb{method: "offer", access: access.CaseOffer, fold: fold.VerbFeedback, residence: true, wrong: d.checkOffer(r)}
+// Offer is an offer to the person of a case, as far as it concerns the case.
+type Offer struct {
+	RequestID string
+	Ref       CaseRef
+	// Hash is the digest of the request, Refused the one under which it is kept where
+	// a standing refusal answers it.
+	Hash, Refused [32]byte
+	Wrong         error // what is wrong with the request whatever the case is
+}
+
+// RecordOffer lets record write, inside the transaction, what was offered to the
+// person of a case whose residence was disclosed; origin is the area that feedback
+// on the case would tell. Nothing leaves by it.
+func (d *Desk) RecordOffer(ctx context.Context, p access.Principal, o Offer, record func(tx *store.Tx, person cases.PersonID, origin area.Key) error) (CaseView, error) {
+	v := verb{method: "offer", access: access.CaseOffer, fold: fold.VerbFeedback, residence: true, wrong: o.Wrong}
 	v.make = func(ctx context.Context, tx *store.Tx, ch *change, _ map[cases.ItemID]cases.Body) error {
 		ok, err := d.Book.Disclosed(ctx, tx, ch.c)
 		switch {
@@ -50,15 +53,9 @@ func (d *Desk) RecordOffer(ctx context.Context, p access.Principal, r OfferReque
 		case ch.side.Person.IsZero():
 			return fault.Conflict("NOT_PAIRED", "case %s is not paired", ch.c.ID).Zh("请先配对人员，再记录服务")
 		}
-		e := people.ServiceEntry{Person: ch.side.Person, Kind: ledger.ThreeChecks, Period: r.OfferRound, Record: r.record(), Origin: originOf(ch)}
-		e.Record.By, e.Record.At = p.ID, d.Now()
-		done, err := d.People.RecordServices(ctx, tx, []people.ServiceEntry{e})
-		if err != nil {
-			return err
-		}
-		return done[0].Err
+		return record(tx, ch.side.Person, originOf(ch))
 	}
-	view, _, err := d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)})
+	view, _, err := d.one(ctx, p, v, &change{requestID: o.RequestID, ref: o.Ref, hash: o.Hash, refused: o.Refused})
 	return view, err
 }
 

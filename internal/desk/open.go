@@ -264,16 +264,16 @@ func (d *Desk) settleRepeated(ctx context.Context, tx *store.Tx, js []*opening) 
 	var ids []cases.CaseID
 	for _, j := range js {
 		j.repeated = false
-		if j.err == nil {
+		if j.err == nil && j.req.Newcomer == nil {
 			ids = append(ids, j.id)
 		}
 	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	sides, err := tx.SidesOf(ctx, ids)
-	if err != nil {
-		return nil, err
+	var sides []store.Side
+	if len(ids) > 0 {
+		var err error
+		if sides, err = tx.SidesOf(ctx, ids); err != nil {
+			return nil, err
+		}
 	}
 	stands := map[cases.CaseID]*store.Side{}
 	for i := range sides {

@@ -30,6 +30,30 @@ func (d *Desk) OpenIn(ctx context.Context, tx *store.Tx, p access.Principal, r O
 	return j.id, j.warnings, nil
 }
 
+// OpenAllIn is OpenIn for many, each with a result of its own. An error of its
+// own says that none was opened.
+func (d *Desk) OpenAllIn(ctx context.Context, tx *store.Tx, p access.Principal, rs []OpenRequest) ([]OpenResult, error) {
+	pol, err := d.policyAt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	js := make([]*opening, len(rs))
+	for i := range rs {
+		js[i] = &opening{req: rs[i]}
+		js[i].err = d.prepare(p, js[i], pol)
+	}
+	if err := d.openAll(ctx, tx, p, js, pol); err != nil {
+		return nil, err
+	}
+	out := make([]OpenResult, len(js))
+	for i, j := range js {
+		if out[i].Err = j.err; j.err == nil {
+			out[i].Case, out[i].Warnings = j.id, j.warnings
+		}
+	}
+	return out, nil
+}
+
 // Opened says, after the commit, that cases were opened or changed in a
 // caller's transaction: those who watch are told, and what is owed leaves.
 func (d *Desk) Opened(ids []cases.CaseID) {

@@ -70,8 +70,8 @@ func pairable(c *book.Case, s *store.Side, f *cases.Fields) error {
 // beyond doubt, or somebody new.
 func (d *Desk) whom(ctx context.Context, tx *store.Tx, office area.Key, f *cases.Fields, named cases.PersonID) (id cases.PersonID, registered bool, err error) {
 	if !named.IsZero() {
-		known, err := book.Knows(ctx, tx, named)
-		if err == nil && !known {
+		files, err := tx.LockFiles(ctx, []cases.PersonID{named})
+		if f, known := files[named]; err == nil && (!known || f.Office != office) {
 			return id, false, people.NotFound().On("person_id")
 		}
 		return named, false, err

@@ -321,7 +321,7 @@ func TestPairOpen(t *testing.T) {
 		}
 		who := reg.File.ID
 		v := b.get(there, later)
-		if !v.Paired || v.Etag == shown.Etag {
+		if !v.Paired || v.Etag != shown.Etag { // nobody decided it
 			t.Errorf("paired %v, etag changed %v", v.Paired, v.Etag != shown.Etag)
 		}
 		// A namesake born on the same day is shown, but is not near.
@@ -431,7 +431,7 @@ func TestPairOpenManyAtOnce(t *testing.T) {
 	wg.Go(func() {
 		for i, ref := range refs {
 			_, err := b.at(there).Pair(t.Context(), clerk(there), desk.PairRequest{RequestID: fmt.Sprintf("clerk-pairs-%d", i), Ref: ref})
-			if f, ok := fault.As(err); err != nil && (!ok || f.Reason != "ETAG_STALE") { // the machine was faster
+			if err != nil { // also where the machine was faster
 				t.Error(err)
 			}
 		}

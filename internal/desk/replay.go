@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,11 +24,12 @@ type replayed struct {
 	consents  []cases.ConsentID
 	withdrawn map[cases.ConsentID]time.Time // the first withdrawal
 	offices   []area.Key                    // of consents and persons
+	keepers   map[cases.PersonID][]string   // of restricted persons; nil: lifted. The last word
 }
 
 // ReplayJournal makes true again what the erasure journal says: erased items
-// and people stay erased and withdrawn consents withdrawn, whatever backup the
-// database came from, and the duties of withdrawals are done (model rules M5
+// and people stay erased, withdrawn consents withdrawn and restricted persons
+// restricted, whatever backup the database came from, and the duties of withdrawals are done (model rules M5
 // and M14). It must end before pump, absorb or doors run, at every start of the
 // database; doing it again changes nothing. It returns how much it changed.
 func (d *Desk) ReplayJournal(ctx context.Context) (int, error) {
@@ -58,6 +60,13 @@ func (d *Desk) ReplayJournal(ctx context.Context) (int, error) {
 			return changed, err
 		}
 	}
+	restricted := slices.SortedFunc(maps.Keys(j.keepers), func(a, b cases.PersonID) int { return slices.Compare(a[:], b[:]) })
+	for part := range slices.Chunk(restricted, replayAtOnce) {
+		n, err := d.restrictAgain(ctx, offices, part, j.keepers)
+		if changed += n; err != nil {
+			return changed, err
+		}
+	}
 	for part := range slices.Chunk(j.persons, replayAtOnce) {
 		n, err := d.forgetAgain(ctx, offices, part)
 		if changed += n; err != nil {
@@ -71,13 +80,19 @@ func (d *Desk) ReplayJournal(ctx context.Context) (int, error) {
 }
 
 func readJournal(j *keys.Journal) (replayed, error) {
-	out := replayed{withdrawn: map[cases.ConsentID]time.Time{}}
+	out := replayed{withdrawn: map[cases.ConsentID]time.Time{}, keepers: map[cases.PersonID][]string{}}
 	seen := map[[17]byte]bool{}
 	_, err := j.Replay(func(e keys.Entry) error {
 		if len(e.ID) != 16 {
 			return fault.Internal("JOURNAL_CORRUPT", "erasure journal: an id of %d bytes", len(e.ID))
 		}
 		id := [16]byte(e.ID)
+		switch e.Kind {
+		case keys.Restriction:
+			out.keepers[id] = append([]string{}, e.Keepers...)
+		case keys.Lifting:
+			out.keepers[id] = nil
+		}
 		mark := [17]byte(append(slices.Clone(e.ID), e.Kind[0]))
 		if seen[mark] {
 			return nil
@@ -167,6 +182,42 @@ func (d *Desk) withdrawAgain(ctx context.Context, offices []area.Key, id cases.C
 			return err
 		}
 		return d.spreadIn(ctx, tx, ids)
+	})
+	return n, err
+}
+
+// restrictAgain leaves to their keepers who was restricted after the backup, and
+// shows who was restricted no more by then.
+func (d *Desk) restrictAgain(ctx context.Context, offices []area.Key, ids []cases.PersonID, keepers map[cases.PersonID][]string) (n int, err error) {
+	err = d.DB.InExchange(ctx, offices, func(tx *store.Tx) error {
+		n = 0
+		rows, err := tx.PersonsByID(ctx, ids)
+		if err != nil {
+			return err
+		}
+		held, err := tx.KeepersOf(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			r := &rows[i]
+			want := keepers[r.ID]
+			slices.Sort(want)
+			if r.Erased || r.Restricted == (want != nil) && slices.Equal(held[r.ID], want) {
+				continue
+			}
+			one := []cases.PersonID{r.ID}
+			if err := tx.Unrestrict(ctx, one); err != nil {
+				return err
+			}
+			if want != nil {
+				if err := tx.Restrict(ctx, r.Office, one, want); err != nil {
+					return err
+				}
+			}
+			n++
+		}
+		return nil
 	})
 	return n, err
 }

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 
 	"yipan/internal/access"
 	"yipan/internal/area"
@@ -11,6 +12,8 @@ import (
 	"yipan/internal/civil"
 	"yipan/internal/fault"
 	"yipan/internal/fold"
+	"yipan/internal/ident"
+	"yipan/internal/people"
 	"yipan/internal/store"
 	"yipan/internal/usher"
 )
@@ -24,8 +27,11 @@ func (d *Desk) Correct(ctx context.Context, p access.Principal, r CorrectRequest
 	v := verb{method: "correct", access: access.CaseChange, fold: fold.VerbCorrect, side: cases.SideOpener}
 	v.make = func(ctx context.Context, tx *store.Tx, ch *change, _ map[cases.ItemID]cases.Body) error {
 		kind := ch.c.State.Kind
-		f, _, warnings, err := d.checkFields(r.Fields, kind)
+		f, doc, warnings, err := d.checkFields(r.Fields, kind)
 		if err != nil {
+			return err
+		}
+		if err := d.samePerson(ctx, tx, &ch.side, doc); err != nil {
 			return err
 		}
 		held, err := d.Book.Consents(ctx, tx, consentsCited(r.Fields))
@@ -43,6 +49,21 @@ func (d *Desk) Correct(ctx context.Context, p access.Principal, r CorrectRequest
 		return nil
 	}
 	return d.one(ctx, p, v, &change{requestID: r.RequestID, ref: r.Ref, hash: d.HashOf(r)})
+}
+
+// samePerson keeps a correction from turning a notice into one about somebody
+// else of the ledger: the limits of SECURITY D2 are counted per person.
+func (d *Desk) samePerson(ctx context.Context, tx *store.Tx, side *store.Side, doc ident.Doc) error {
+	ids, _, err := d.People.Find(ctx, tx, []people.Ref{{Office: side.Office, Doc: doc}})
+	if err != nil || ids[0].IsZero() {
+		return err
+	}
+	group, err := tx.GroupOf(ctx, side.Person)
+	if err != nil || slices.Contains(group, ids[0]) {
+		return err
+	}
+	return fault.Conflict("PERSON_EXISTS", "the document is that of another file of the office").
+		Zh("该证件属于本单位台帐中的另一人员，不能用更正把通报改为他人；需通报另一人的，请撤回本件后另行发起").On("fields.document")
 }
 
 func correction(c *book.Case, f *cases.Fields) book.Entry {

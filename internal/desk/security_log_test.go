@@ -180,7 +180,7 @@ func TestSecurity36PersonsReturnedEqualPersonsLogged(t *testing.T) {
 	})
 	shown := b.ref(there, id)
 	check("RecordOffer", there, func() []cases.CaseID {
-		_, err := d.RecordOffer(ctx, y, offer(b.request(), shown, ledger.OfferDeclined))
+		_, err := b.site(there).Services.RecordOffer(ctx, y, offer(b.request(), shown, ledger.OfferDeclined))
 		must(err)
 		return []cases.CaseID{id}
 	})

@@ -154,7 +154,7 @@ func TestSecurity11PlainColumnsCannotSeparateDeclinedFromDone(t *testing.T) {
 			r.Result, r.Consent = ledger.OfferDone, c.ID
 			r.Findings = map[string]string{"pregnancy": "none", "iud": "in_place", "reproductive_health": strings.Repeat("x", 80)}
 		}
-		if _, err := b.at(there).RecordOffer(t.Context(), clerk(there), r); err != nil {
+		if _, err := b.site(there).Services.RecordOffer(t.Context(), clerk(there), r); err != nil {
 			t.Fatal(err)
 		}
 		groups[g] = append(groups[g], who)

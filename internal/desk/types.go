@@ -7,6 +7,7 @@ import (
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	"yipan/internal/people"
+	"yipan/internal/store"
 )
 
 // OpenRequest opens one case.
@@ -19,7 +20,10 @@ type OpenRequest struct {
 	// Person of the office's ledger, where the caller of OpenIn knows and has
 	// checked who it is; zero: found or added by the document.
 	Person cases.PersonID `json:",omitzero"`
-	Urgent bool           // assistance: the person asked urgently
+	// Newcomer is where Person stands, who was registered in the caller's
+	// transaction, so that no case is about them yet; nil: Person was there before.
+	Newcomer *store.Standing `json:"-"`
+	Urgent   bool            // assistance: the person asked urgently
 	// When the person asked for a certificate and when it was issued; nil: not.
 	// They stay at this office, for its own 办证率.
 	CertificateAsked, CertificateIssued *civil.Date
@@ -227,18 +231,6 @@ type Candidate struct {
 	Certain   bool // the machine would pair it by itself
 }
 
-// OfferRequest records one offer of a round to one person.
-type OfferRequest struct {
-	RequestID  string
-	Ref        CaseRef
-	OfferRound uint32
-	Result     string // done, declined, standing_refusal, not_reached, not_applicable
-	Date       civil.Date
-	Channel    string // visit, phone, message, letter, counter
-	Findings   map[string]string
-	Consent    cases.ConsentID // zero: nothing is released
-}
-
 // Event is one line of a case's timeline.
 type Event struct {
 	Item        cases.ItemID
@@ -287,6 +279,7 @@ type Consent struct {
 	GivenAt     time.Time
 	ValidUntil  time.Time
 	WithdrawnAt time.Time // zero: not withdrawn
+	Warnings    []string  // Chinese; of one that was recorded now
 }
 
 // ConsentRequest records one consent.

@@ -157,7 +157,7 @@ func (b *bureau) disclosed(i int, result string, with bool) (cases.CaseID, desk.
 		c = b.consents(there, i, ledger.PurposeFeedback, here)
 		r.Consent = c.ID
 	}
-	if _, err := b.at(there).RecordOffer(b.Context(), clerk(there), r); err != nil {
+	if _, err := b.site(there).Services.RecordOffer(b.Context(), clerk(there), r); err != nil {
 		b.Fatalf("offer: %v", err)
 	}
 	return id, c

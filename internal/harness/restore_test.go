@@ -13,6 +13,7 @@ import (
 	"yipan/internal/exchange"
 	"yipan/internal/ledger"
 	"yipan/internal/policy"
+	"yipan/internal/services"
 	"yipan/internal/store/storetest"
 )
 
@@ -212,7 +213,7 @@ func (o *offered) record(id cases.CaseID, i int, result string, consented bool) 
 	if err != nil {
 		t.Fatalf("pair: %v", err)
 	}
-	r := desk.OfferRequest{
+	r := services.OfferRequest{
 		RequestID: fmt.Sprintf("offer-%06d", i), Ref: desk.CaseRef{Case: id, Etag: o.view(o.b, o.y, id).Etag},
 		OfferRound: 20263, Result: result, Date: civil.In(o.Clock.Now()), Channel: "visit",
 	}
@@ -229,7 +230,7 @@ func (o *offered) record(id cases.CaseID, i int, result string, consented bool) 
 		}
 		o.consent, r.Consent = c.ID, c.ID
 	}
-	if _, err := o.b.Desk.RecordOffer(ctx, p, r); err != nil {
+	if _, err := o.b.Services.RecordOffer(ctx, p, r); err != nil {
 		t.Fatalf("offer: %v", err)
 	}
 }

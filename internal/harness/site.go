@@ -145,9 +145,9 @@ func (w *World) Start(s *Site, db *store.DB) {
 		DB: db, Book: s.Book, People: s.People, Keys: s.Keys, Policies: w.Policies, Journal: s.Journal, Now: now, Log: w.Log, Version: "test", Name: "test",
 		Rounds: s.Exchange.Start, SendAgain: s.Exchange.Resend, RoundTrip: s.Exchange.RoundTrip,
 	})
-	s.People.Registered = s.Desk.PairWaiting
+	s.People.Registered, s.People.Edited, s.People.Changed = s.Desk.PairWaiting, s.Desk.Edited, s.Desk.Opened
 	s.Moves = moves.New(moves.Config{DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Desk: s.Desk, Policies: w.Policies, Now: now, Log: w.Log})
-	s.Services = services.New(services.Config{DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Policies: w.Policies, Now: now, Log: w.Log})
+	s.Services = services.New(services.Config{DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Desk: s.Desk, Policies: w.Policies, Now: now, Log: w.Log})
 	s.Todo = todo.New(todo.Config{
 		DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Desk: s.Desk, Services: s.Services, Policies: w.Policies, Now: now, Log: w.Log,
 	})

@@ -26,17 +26,20 @@ const (
 	ErasedItem   EntryKind = "item"        // the item's body is erased
 	Withdrawal   EntryKind = "withdrawal"  // a consent is withdrawn
 	Restriction  EntryKind = "restriction" // a person is restricted (D11)
+	Lifting      EntryKind = "lifting"     // the restriction of a person is lifted
 )
 
 // Entry is one line of the journal. It holds ids only, nothing about a person.
+// Of a person's restrictions and liftings the last entry holds.
 type Entry struct {
-	Time   time.Time // written with milliseconds, UTC
-	Kind   EntryKind
-	ID     []byte // of the person or item, 1 to 32 bytes
-	Office int64  // area.Key; 0 where the entry is not one office's
+	Time    time.Time // written with milliseconds, UTC
+	Kind    EntryKind
+	ID      []byte   // of the person or item, 1 to 32 bytes
+	Office  int64    // area.Key; 0 where the entry is not one office's
+	Keepers []string // accounts that see a restricted person; of a Restriction alone
 }
 
-const entryLimit = 512 // bytes of a line; the longest entry has about 200
+const entryLimit = 2048 // bytes of a line; the longest usual entry has about 300
 
 // line is an entry's JSON form. Sum is the start of a SHA-256 over the rest, so
 // that a damaged id is noticed.
@@ -45,16 +48,21 @@ type line struct {
 	Kind   EntryKind `json:"kind"`
 	ID     string    `json:"id"`
 	Office int64     `json:"office"`
-	Sum    string    `json:"sum"`
+	// Keepers is left out where there are none, as in all lines of old.
+	Keepers []string `json:"keepers,omitempty"`
+	Sum     string   `json:"sum"`
 }
 
 const entryTime = "2006-01-02T15:04:05.000Z"
 
 func (e Entry) format() ([]byte, error) {
 	switch e.Kind {
-	case ErasedPerson, ErasedItem, Withdrawal, Restriction:
+	case ErasedPerson, ErasedItem, Withdrawal, Restriction, Lifting:
 	default:
 		return nil, fault.Invalid("JOURNAL_ENTRY", "keys: unknown kind of journal entry")
+	}
+	if len(e.Keepers) > 0 && e.Kind != Restriction {
+		return nil, fault.Invalid("JOURNAL_ENTRY", "keys: a journal entry of this kind has no keepers")
 	}
 	if len(e.ID) == 0 || len(e.ID) > 32 {
 		return nil, fault.Invalid("JOURNAL_ENTRY", "keys: a journal entry's id has 1 to 32 bytes, not %d", len(e.ID))
@@ -62,7 +70,7 @@ func (e Entry) format() ([]byte, error) {
 	if y := e.Time.UTC().Year(); y < 1 || y > 9999 {
 		return nil, fault.Invalid("JOURNAL_ENTRY", "keys: a journal entry's year is out of range")
 	}
-	l := line{e.Time.UTC().Format(entryTime), e.Kind, hex.EncodeToString(e.ID), e.Office, ""}
+	l := line{e.Time.UTC().Format(entryTime), e.Kind, hex.EncodeToString(e.ID), e.Office, e.Keepers, ""}
 	b, err := json.Marshal(l)
 	if err == nil {
 		sum := sha256.Sum256(b)
@@ -71,6 +79,9 @@ func (e Entry) format() ([]byte, error) {
 	}
 	if err != nil {
 		return nil, fault.Internal("JOURNAL_ENTRY", "keys: write a journal entry").Because(err)
+	}
+	if len(b) >= entryLimit {
+		return nil, fault.Invalid("JOURNAL_ENTRY", "keys: a journal entry has %d bytes, at most %d", len(b), entryLimit-1)
 	}
 	return append(b, '\n'), nil
 }
@@ -91,7 +102,7 @@ func parseEntry(b []byte) (Entry, bool) {
 	if err != nil {
 		return Entry{}, false
 	}
-	e := Entry{at.UTC(), l.Kind, id, l.Office}
+	e := Entry{at.UTC(), l.Kind, id, l.Office, l.Keepers}
 	again, err := e.format()
 	return e, err == nil && string(again) == string(b)+"\n"
 }

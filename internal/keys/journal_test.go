@@ -17,10 +17,12 @@ import (
 )
 
 var sample = []Entry{
-	{start, ErasedPerson, []byte("0123456789abcdef"), 1101050010004},
-	{start.Add(1500 * time.Millisecond), ErasedItem, []byte{1}, 0},
-	{start.Add(time.Hour), Withdrawal, bytes.Repeat([]byte{0xff}, 32), 1101050020004},
-	{start.Add(2 * time.Hour), Restriction, []byte("fedcba9876543210"), -1},
+	{start, ErasedPerson, []byte("0123456789abcdef"), 1101050010004, nil},
+	{start.Add(1500 * time.Millisecond), ErasedItem, []byte{1}, 0, nil},
+	{start.Add(time.Hour), Withdrawal, bytes.Repeat([]byte{0xff}, 32), 1101050020004, nil},
+	{start.Add(2 * time.Hour), Restriction, []byte("fedcba9876543210"), -1, nil},
+	{start.Add(3 * time.Hour), Restriction, []byte("fedcba9876543210"), -1, []string{"clerk-a", "经办\"乙"}},
+	{start.Add(4 * time.Hour), Lifting, []byte("fedcba9876543210"), -1, nil},
 }
 
 func newJournal(t *testing.T) (*Journal, string) {
@@ -91,10 +93,12 @@ func TestJournal(t *testing.T) {
 func TestJournalRefusesBadEntries(t *testing.T) {
 	j, path := newJournal(t)
 	for name, e := range map[string]Entry{
-		"kind":    {start, "other", []byte{1}, 0},
-		"no id":   {start, ErasedItem, nil, 0},
-		"long id": {start, ErasedItem, make([]byte, 33), 0},
-		"year":    {start.AddDate(9000, 0, 0), ErasedItem, []byte{1}, 0},
+		"kind":    {start, "other", []byte{1}, 0, nil},
+		"no id":   {start, ErasedItem, nil, 0, nil},
+		"long id": {start, ErasedItem, make([]byte, 33), 0, nil},
+		"year":    {start.AddDate(9000, 0, 0), ErasedItem, []byte{1}, 0, nil},
+		"keepers": {start, Lifting, []byte{1}, 0, []string{"clerk-a"}},
+		"endless": {start, Restriction, []byte{1}, 0, []string{strings.Repeat("a", entryLimit)}},
 	} {
 		wantReason(t, name, j.Append(sample[0], e), "invalid JOURNAL_ENTRY")
 	}
@@ -205,7 +209,7 @@ func TestJournalConcurrentAppends(t *testing.T) {
 	for i, j := range []*Journal{j, k, j, k} {
 		wg.Go(func() {
 			for n := range each {
-				if err := j.Append(Entry{start, ErasedItem, []byte{byte(i), byte(n)}, 0}); err != nil {
+				if err := j.Append(Entry{start, ErasedItem, []byte{byte(i), byte(n)}, 0, nil}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -52,25 +52,33 @@ func (w *work) due() (kind cases.Kind, to area.Key, stayed string) {
 	return cases.Inflow, to, stayed
 }
 
-// notify opens the notice that the movement calls for, or notes why it stays
-// here. What is wrong with the notice itself refuses the movement.
-func (m *Moves) notify(ctx context.Context, tx *store.Tx, w *work, profile ledger.Profile, late bool) error {
-	kind, to, stayed := w.due()
-	if kind == 0 {
-		return nil
-	}
-	var err error
+// wants is the notice that a movement calls for, as far as the cases that stand
+// do not say otherwise.
+func (m *Moves) wants(w *work, late bool) (kind cases.Kind, to area.Key, stayed string) {
+	kind, to, stayed = w.due()
 	switch {
+	case kind == 0:
 	case w.in.Objects:
 		stayed = ledger.StayedObjected
 	case !w.accepted.IsZero():
 		stayed = ledger.StayedNoticeExists
 	case late:
 		stayed = ledger.StayedSuperseded
-	case stayed != "":
-	case !w.pol.Moved(w.office, to):
+	case stayed == "" && !w.pol.Moved(w.office, to):
 		stayed = ledger.StayedNoMovement
-	default:
+	}
+	return kind, to, stayed
+}
+
+// notify opens the notice that the movement calls for, or notes why it stays
+// here. What is wrong with the notice itself refuses the movement.
+func (m *Moves) notify(ctx context.Context, tx *store.Tx, w *work, profile ledger.Profile, late bool) error {
+	kind, to, stayed := m.wants(w, late)
+	if kind == 0 {
+		return nil
+	}
+	var err error
+	if stayed == "" {
 		var other cases.CaseID
 		if other, err = m.Desk.NoticeBetween(ctx, tx, w.group, w.office, to, earlierThan(w.ms, &w.m)); err != nil {
 			return err
@@ -84,21 +92,42 @@ func (m *Moves) notify(ctx context.Context, tx *store.Tx, w *work, profile ledge
 			stayed, err = m.open(ctx, tx, w, kind, to, profile)
 		}
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		w.stays(stayed)
 	}
-	if w.note.Stayed = stayed; stayed != "" {
-		w.warnings = append(w.warnings, ledger.StayedZh(stayed))
+	return err
+}
+
+// stays notes why no notice left; empty: one did.
+func (w *work) stays(why string) {
+	if w.note.Stayed = why; why != "" {
+		w.warnings = append(w.warnings, ledger.StayedZh(why))
 	}
-	return nil
+}
+
+// opening is the request for the notice of a movement.
+func (w *work) opening(kind cases.Kind, to area.Key, f *ledger.Profile) desk.OpenRequest {
+	return desk.OpenRequest{
+		RequestID: "move-" + w.m.ID.String(), Kind: kind, Origin: w.office, Destination: to, Person: w.person,
+		Fields: fieldsOf(f, w), Approval: w.in.Approval,
+	}
 }
 
 // open opens the notice; stayed says why it may not leave.
 func (m *Moves) open(ctx context.Context, tx *store.Tx, w *work, kind cases.Kind, to area.Key, f ledger.Profile) (stayed string, err error) {
-	id, warnings, err := m.Desk.OpenIn(ctx, tx, w.p, desk.OpenRequest{
-		RequestID: "move-" + w.m.ID.String(), Kind: kind, Origin: w.office, Destination: to, Person: w.person,
-		Fields: fieldsOf(&f, w), Approval: w.in.Approval,
-	})
+	id, warnings, err := m.Desk.OpenIn(ctx, tx, w.p, w.opening(kind, to, &f))
+	if x, ok := fault.As(err); ok && x.Reason == "APPROVAL_REQUIRED" {
+		if !isZero(w.in.Approval) {
+			return "", err // the approval does not fit, or has not been given
+		}
+		w.note.Approval, err = m.Desk.AskApproval(ctx, tx, w.p, w.office, w.person, to)
+		return ledger.StayedApprovalNeeded, err
+	}
+	return w.opens(id, warnings, err)
+}
+
+// opens notes the notice that was opened; stayed says why it may not leave.
+func (w *work) opens(id cases.CaseID, warnings []string, err error) (stayed string, _ error) {
 	if x, ok := fault.As(err); ok {
 		switch x.Reason {
 		case "NO_MOVEMENT":
@@ -107,12 +136,6 @@ func (m *Moves) open(ctx context.Context, tx *store.Tx, w *work, kind cases.Kind
 			return ledger.StayedNoticeExists, nil
 		case "ORIGIN_NOT_SERVED":
 			return ledger.StayedElsewhere, nil
-		case "APPROVAL_REQUIRED":
-			if !isZero(w.in.Approval) {
-				return "", err // the approval does not fit, or has not been given
-			}
-			w.note.Approval, err = m.Desk.AskApproval(ctx, tx, w.p, w.office, w.person, to)
-			return ledger.StayedApprovalNeeded, err
 		}
 	}
 	if err != nil {

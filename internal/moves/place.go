@@ -59,32 +59,43 @@ func (m *Moves) build(w *work) {
 	w.m.DueOn = dueOn(in.Kind, in.On, x, y, w.pol)
 }
 
-// move writes what the movement changes of the file and where the person is,
-// and returns the profile as it is then.
-func (m *Moves) move(ctx context.Context, tx *store.Tx, w *work) (ledger.Profile, error) {
+// A step is what a movement changes of a file, and where the person is then.
+type step struct {
+	event  ledger.EventKind
+	living area.Key
+	since  civil.Date
+	edit   func(*ledger.Profile) error
+}
+
+func (w *work) step() step {
 	registered := registeredAfter(w.row.Registered, w.ms)
-	living, since := w.places(registered)
-	event := w.event
+	s := step{event: w.event}
+	s.living, s.since = w.places(registered)
 	if w.m.Kind == ledger.Death {
-		event = ledger.EventDied
+		s.event = ledger.EventDied
 	}
-	warnings, err := m.People.Change(ctx, tx, w.p, w.person, event, w.m.On, w.m.Kind.Zh(), func(f *ledger.Profile) error {
+	s.edit = func(f *ledger.Profile) error {
 		if w.m.Kind == ledger.Identity {
 			return rename(f, w.in.Profile)
 		}
 		f.Registered = registered
-		settle(f, living)
+		settle(f, s.living)
 		return nil
-	})
+	}
+	return s
+}
+
+// move writes what the movement changes of the file and where the person is,
+// and returns the profile as it is then.
+func (m *Moves) move(ctx context.Context, tx *store.Tx, w *work) (ledger.Profile, error) {
+	s := w.step()
+	row := w.row // which stays as it was before the movement
+	f, warnings, err := m.People.ChangeRow(ctx, tx, w.p, &row, w.key, s.event, w.m.On, w.m.Kind.Zh(), s.edit)
 	if err != nil {
-		return ledger.Profile{}, err
+		return f, err
 	}
 	w.warnings = append(w.warnings, warnings...)
-	if err := tx.SetPresence(ctx, w.person, w.presence, living, since); err != nil {
-		return ledger.Profile{}, err
-	}
-	f, _, err := m.People.ProfileOf(ctx, tx, w.person)
-	return f, err
+	return f, tx.SetPresence(ctx, w.person, w.presence, s.living, s.since)
 }
 
 // settle puts a place of living into a file; one that is known to no more than a

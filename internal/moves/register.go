@@ -61,36 +61,6 @@ func (m *Moves) Register(ctx context.Context, p access.Principal, in Input) (Res
 	return m.register(ctx, p, in)
 }
 
-// RegisterMany registers up to usher.MaxBatch movements one after the other, each
-// in a transaction of its own: what is wrong with one touches no other, and two
-// of one person follow each other as they stand in the batch.
-func (m *Moves) RegisterMany(ctx context.Context, p access.Principal, ins []Input) ([]Row, error) {
-	if err := usher.TooMany(len(ins)); err != nil {
-		return nil, err
-	}
-	if err := m.Allow(ctx, p, access.MovementWrite, 0); err != nil {
-		return nil, err
-	}
-	rows := make([]Row, len(ins))
-	named := map[string]bool{}
-	for i, in := range ins {
-		if named[in.RequestID] {
-			rows[i].Err = fault.Invalid("REQUEST_ID_REUSED", "request id stands twice in one batch").Zh("同一批中请求编号重复").On("request_id")
-			continue
-		}
-		named[in.RequestID] = true
-		rows[i].Result, rows[i].Err = m.register(ctx, p, in)
-		if k := fault.Of(rows[i].Err); rows[i].Err != nil && k == fault.KindInternal {
-			m.Log.Error("movement of a batch failed", "row", i, "error", rows[i].Err)
-		}
-		if ctx.Err() != nil {
-			return nil, fault.Unavailable("CANCELLED", "batch of movements: cancelled or out of time; the same request ids find out").
-				Zh("操作超时，请用同样的请求编号重试，已登记的不会重复")
-		}
-	}
-	return rows, nil
-}
-
 func (m *Moves) register(ctx context.Context, p access.Principal, in Input) (Result, error) {
 	if err := usher.CheckRequestID(in.RequestID); err != nil {
 		return Result{}, err
@@ -166,24 +136,32 @@ func (m *Moves) meet(ctx context.Context, tx *store.Tx, w *work) error {
 // load locks the person's files and reads the one that counts and the movements
 // of all.
 func (m *Moves) load(ctx context.Context, tx *store.Tx, w *work) error {
-	group, err := m.People.Group(ctx, tx, w.person)
+	group, err := m.People.GroupOf(ctx, tx, w.person)
 	if err != nil {
 		return err
 	}
-	if w.group, err = tx.LockPersons(ctx, group); err != nil {
-		return err
-	}
-	rows, err := tx.PersonsByID(ctx, []cases.PersonID{w.person})
+	rows, err := tx.LockPersonRows(ctx, group)
 	if err != nil {
 		return err
 	}
-	if len(rows) == 0 || rows[0].Erased || rows[0].Office != w.office {
+	w.group, w.row = nil, store.PersonRow{}
+	for i := range rows {
+		if rows[i].Erased {
+			continue
+		}
+		if w.group = append(w.group, rows[i].ID); rows[i].ID == w.person {
+			w.row = rows[i]
+		}
+	}
+	switch {
+	case w.row.ID.IsZero() || w.row.Office != w.office:
 		return people.NotFound()
-	}
-	if w.row = rows[0]; w.row.Restricted { // the notices that arise are as hidden as the person
+	case !w.row.MergedInto.IsZero(): // meanwhile, which is seen when run again
+		return fault.Conflict(store.ReasonDuplicate, "the file was merged by a concurrent request").Zh("请求正在处理，请稍后重试")
+	case w.row.Restricted: // the notices that arise are as hidden as the person
 		tx.HideSides(w.group...)
 	}
-	if w.key, err = m.Book.PersonKey(ctx, tx, w.person); err != nil {
+	if w.key, err = m.Keys.Data().Unwrap(book.PersonKeyAAD(w.person), w.row.Key); err != nil {
 		return err
 	}
 	if w.rows, err = tx.MovementsOf(ctx, w.group); err != nil {
@@ -215,30 +193,38 @@ func (m *Moves) enrol(ctx context.Context, tx *store.Tx, w *work) error {
 	if w.in.Kind == ledger.Identity {
 		return fault.Invalid("PERSON_REQUIRED", "an identity change names nobody known").Zh("请用人员编号指明是谁的姓名或证件变更").On("person_id")
 	}
-	id, warnings, err := m.People.Register(ctx, tx, w.p, w.office, *f, w.in.On)
+	d, err := m.People.Draft(ctx, tx, w.p, w.office, *f, w.in.On)
+	if err == nil {
+		err = m.People.Enter(ctx, tx, d)
+	}
 	if err != nil {
 		return err
 	}
+	id := d.Row.ID
 	// Who was registered by somebody else meanwhile is found when run again.
 	if known, err = m.known(ctx, tx, w); err != nil {
 		return err
 	} else if !known.IsZero() && known != id {
 		return fault.Conflict(store.ReasonDuplicate, "the person was registered by a concurrent request").Zh("请求正在处理，请稍后重试")
 	}
-	w.person, w.warnings = id, append(w.warnings, warnings...)
+	w.person, w.warnings = id, append(w.warnings, d.Warnings...)
 	hints, err := m.People.Propose(ctx, tx, w.office, id)
 	if err != nil {
 		return err
 	}
 	if len(hints) > 0 {
-		w.warnings = append(w.warnings, "可能与本单位已有档案是同一人，请核对重复档案")
+		w.warnings = append(w.warnings, warnNear)
 	}
 	// A notice that waited for this person is why none is sent (一方未建卡).
 	if w.opened, err = m.Desk.PairWaiting(ctx, tx, w.p, w.office, id); err != nil {
 		return err
 	}
-	return m.load(ctx, tx, w)
+	// Nobody else sees the file yet, and nothing is there of it but its row.
+	w.group, w.row, w.key = []cases.PersonID{id}, d.Row, d.Key
+	return nil
 }
+
+const warnNear = "可能与本单位已有档案是同一人，请核对重复档案"
 
 // complete takes from the profile what the file of a known person lacks, as that
 // of somebody of whom only a notice or a consent told. What the file says, stays.
@@ -301,21 +287,16 @@ func (m *Moves) apply(ctx context.Context, tx *store.Tx, w *work) error {
 			return m.approved(ctx, tx, w, i)
 		}
 	}
-	if !w.row.Birth.IsZero() && w.in.On.Before(w.row.Birth) {
-		return fault.Invalid("EVENT_BEFORE_BIRTH", "event date lies before the birth date").Zh("发生日期早于出生日期").On("event_date")
-	}
-	m.build(w)
-	if err := ledger.CheckMovement(w.office, w.row.Registered, w.ms, w.m); err != nil {
+	if err := m.fits(w); err != nil {
 		return err
 	}
-	w.ms = append(w.ms, w.m)
 	profile, err := m.move(ctx, tx, w)
 	if err != nil {
 		return err
 	}
 	late := superseded(w.ms, &w.m)
 	if !late {
-		ev := desk.FollowEvent{Office: w.office, Kind: w.m.Kind, Resident: w.resident, Name: profile.Name, Doc: profile.Current()}
+		ev := desk.FollowEvent{Office: w.office, Kind: w.m.Kind, Resident: w.resident, Name: profile.Name, Doc: profile.Current(), Sex: profile.Sex, Birth: profile.Birth}
 		if w.followed, err = m.Desk.Follow(ctx, tx, w.p, w.group, ev); err != nil {
 			return err
 		}
@@ -331,6 +312,19 @@ func (m *Moves) apply(ctx context.Context, tx *store.Tx, w *work) error {
 		return err
 	}
 	return m.logWrite(ctx, tx, w)
+}
+
+// fits makes the movement and holds it against the file and the movements before.
+func (m *Moves) fits(w *work) error {
+	if !w.row.Birth.IsZero() && w.in.On.Before(w.row.Birth) {
+		return fault.Invalid("EVENT_BEFORE_BIRTH", "event date lies before the birth date").Zh("发生日期早于出生日期").On("event_date")
+	}
+	m.build(w)
+	if err := ledger.CheckMovement(w.office, w.row.Registered, w.ms, w.m); err != nil {
+		return err
+	}
+	w.ms = append(w.ms, w.m)
+	return nil
 }
 
 // certificate notes that the person asked for one when leaving.
@@ -351,16 +345,22 @@ func (m *Moves) logWrite(ctx context.Context, tx *store.Tx, w *work) error {
 
 // keep writes the movement, new or with another note.
 func (m *Moves) keep(ctx context.Context, tx *store.Tx, w *work, isNew bool) error {
-	w.note.Warnings = w.warnings
-	w.note.Fit()
-	sealed, err := book.SealMovement(w.key, w.m.ID, &w.note)
+	row, err := w.sealed()
 	if err != nil {
 		return err
 	}
 	if isNew {
-		return tx.AddMovement(ctx, &store.MovementRow{Movement: w.m, Sealed: sealed})
+		return tx.AddMovement(ctx, &row)
 	}
-	return tx.NoteMovement(ctx, w.m.ID, sealed, w.m.UndoneAt)
+	return tx.NoteMovement(ctx, w.m.ID, row.Sealed, w.m.UndoneAt)
+}
+
+// sealed is the movement with its note, as the ledger keeps it.
+func (w *work) sealed() (store.MovementRow, error) {
+	w.note.Warnings = w.warnings
+	w.note.Fit()
+	box, err := book.SealMovement(w.key, w.m.ID, &w.note)
+	return store.MovementRow{Movement: w.m, Sealed: box}, err
 }
 
 func (w *work) noteFollowed() {

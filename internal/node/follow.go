@@ -44,6 +44,8 @@ const (
 	maxBatch = 512
 	// pause lies between tries while the database is away.
 	pause = time.Second
+	// noteWithin bounds how long a stopping node waits to note what it did.
+	noteWithin = 5 * time.Second
 )
 
 // The notes that a follower writes down.
@@ -309,6 +311,10 @@ func (f *follower) changeTo(ctx context.Context, next *directory.Directory) erro
 			return err
 		}
 	}
+	// What was evaluated is noted also while the node stops, or the next start
+	// evaluates it again.
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+	defer done()
 	if err := f.db.PutNote(ctx, noteEvaluated, strconv.FormatUint(next.Serial(), 10)); err != nil {
 		return err
 	}

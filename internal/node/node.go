@@ -236,9 +236,9 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log, Registerer: reg, Interval: c.Jobs.Interval})
 	n.background("relay", rl.Run)
 	n.background("jobs", jb.Run)
-	pp.Registered = d.PairWaiting
+	pp.Registered, pp.Edited, pp.Changed = d.PairWaiting, d.Edited, d.Opened
 	mv := moves.New(moves.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Policies: policies, Now: n.now, Log: n.log})
-	sv := services.New(services.Config{DB: db, Book: bk, Keys: files, People: pp, Policies: policies, Now: n.now, Log: n.log})
+	sv := services.New(services.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Policies: policies, Now: n.now, Log: n.log})
 	td := todo.New(todo.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Services: sv, Policies: policies, Now: n.now, Log: n.log})
 	return rpc.Config{Desk: d, People: pp, Moves: mv, Services: sv, Todo: td}, nil
 }

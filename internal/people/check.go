@@ -261,9 +261,9 @@ func (c *checker) contacts() error {
 		}
 		switch {
 		case !slices.Contains(ledger.ContactKinds(), t.Kind):
-			return invalid(field+".kind", "CONTACT_KIND", "unknown kind of contact", "联系方式类别应为 phone、wechat、mail、through_family 或 other")
+			return invalid(field+".kind", "CONTACT_KIND", "unknown kind of contact", "联系方式类别应为 phone（电话）、wechat（微信）、mail（信件）、through_family（经家人）或 other（其他）")
 		case !slices.Contains(ledger.Preferences(), t.Preference):
-			return invalid(field+".preference", "CONTACT_PREFERENCE", "unknown preference", "联系意愿应为 any、workdays、evenings、message_only 或 none")
+			return invalid(field+".preference", "CONTACT_PREFERENCE", "unknown preference", "联系意愿应为 any（随时）、workdays（工作日）、evenings（晚上）、message_only（只发消息）或 none（不要联系）")
 		case t.Value == "":
 			return invalid(field+".value", "REQUIRED", "contact is empty", "联系方式不能为空")
 		case utf8.RuneCountInString(t.Value) > maxContact || strings.ContainsFunc(t.Value, unicode.IsControl):
@@ -308,7 +308,7 @@ func (c *checker) household() error {
 	case n > 0 && (n < 8 || n > 64) || strings.ContainsFunc(f.Household, unicode.IsControl):
 		return invalid("household", "HOUSEHOLD", "household has a wrong length", "家庭编号应为 8 到 64 个字符")
 	case f.Relation != "" && !slices.Contains(ledger.Relations(), f.Relation):
-		return invalid("household_relation", "HOUSEHOLD_RELATION", "unknown relation", "与户主关系应为 head、spouse、child、parent 或 other")
+		return invalid("household_relation", "HOUSEHOLD_RELATION", "unknown relation", "与户主关系应为 head（户主）、spouse（配偶）、child（子女）、parent（父母）或 other（其他）")
 	}
 	return nil
 }

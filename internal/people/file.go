@@ -1,14 +1,12 @@
 package people
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
 	"slices"
-	"strings"
 
 	"yipan/internal/access"
 	"yipan/internal/area"
-	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
 	"yipan/internal/fault"
@@ -29,34 +27,35 @@ func Exists() *fault.Error {
 // history. The caller has authorised. Errors: Invalid by the rules of DOMAIN
 // section 5, Conflict PERSON_EXISTS.
 func (l *People) Register(ctx context.Context, tx *store.Tx, p access.Principal, office area.Key, f Profile, on civil.Date) (cases.PersonID, []string, error) {
-	f = f.Clone()
-	f.Refusals = nil // said of services alone
-	var blank Profile
-	warnings, err := l.checkFile(ctx, tx, &f, &blank, on)
+	d, err := l.Draft(ctx, tx, p, office, f, on)
 	if err != nil {
 		return cases.PersonID{}, nil, err
 	}
-	row := store.PersonRow{Office: office}
-	_, _ = rand.Read(row.ID[:]) // never fails (crypto/rand)
-	var key *seal.DataKey
-	key, row.Key = l.Keys.Data().NewWrapped(book.PersonKeyAAD(row.ID))
-	if f.Living.Within(office) && f.Registered.Within(office) {
-		row.Presence = ledger.Here
+	return d.Row.ID, d.Warnings, l.Enter(ctx, tx, d)
+}
+
+// Enter adds the file of a draft, with its history; Conflict PERSON_EXISTS.
+func (l *People) Enter(ctx context.Context, tx *store.Tx, d *Draft) error {
+	var documents [][]byte
+	for i := range d.Profile.Documents {
+		if doc := &d.Profile.Documents[i]; doc.Number != "" && !doc.Former {
+			for _, x := range l.indexesOf(d.Row.Office, useDocument, matchOf(doc.Doc())) {
+				documents = append(documents, x[:])
+			}
+		}
 	}
-	if err := l.known(ctx, tx, office, &f, row.ID); err != nil {
-		return row.ID, nil, err
+	add := func(ctx context.Context, row *store.PersonRow) (bool, error) {
+		all, err := tx.AddFile(ctx, row, documents)
+		documents = nil // those that a hidden file has are not looked for again
+		return all, err
 	}
-	found, err := l.fill(&row, key, &f)
-	if err != nil {
-		return row.ID, nil, err
+	if err := l.put(ctx, tx, &d.Row, &d.Profile, d.found, add); err != nil {
+		return err
 	}
-	if err := l.put(ctx, tx, &row, &f, found, tx.AddFile); err != nil {
-		return row.ID, nil, err
+	if err := d.found.writeNew(ctx, tx, &d.Row); err != nil {
+		return err
 	}
-	if err := found.write(ctx, tx, &row); err != nil {
-		return row.ID, nil, err
-	}
-	return row.ID, warnings, l.history(ctx, tx, p, &row, key, ledger.EventRegistered, on, "", &blank, &f)
+	return tx.AddPersonEvents(ctx, d.events)
 }
 
 // checkFile is check with what only the database knows: the villages.
@@ -141,6 +140,14 @@ func (f *findable) write(ctx context.Context, tx *store.Tx, row *store.PersonRow
 	return tx.SetFormerNames(ctx, row.Office, row.ID, f.former)
 }
 
+// writeNew is write for a file that was not there before.
+func (f *findable) writeNew(ctx context.Context, tx *store.Tx, row *store.PersonRow) error {
+	if err := tx.AddLookups(ctx, row.Office, row.ID, f.lookups); err != nil {
+		return err
+	}
+	return tx.AddFormerNames(ctx, row.Office, row.ID, f.former)
+}
+
 // fill writes a checked profile into a row.
 func (l *People) fill(row *store.PersonRow, key *seal.DataKey, f *Profile) (*findable, error) {
 	row.Name, row.Sex, row.Birth = ident.NormalizeName(f.Name), f.Sex, f.Birth
@@ -196,48 +203,71 @@ func (l *People) fill(row *store.PersonRow, key *seal.DataKey, f *Profile) (*fin
 // caller has authorised. What a person decided about services is no change of a
 // file and never comes this way.
 func (l *People) Change(ctx context.Context, tx *store.Tx, p access.Principal, id cases.PersonID, kind ledger.EventKind, on civil.Date, reason string, edit func(*Profile) error) ([]string, error) {
-	if len([]rune(reason)) > maxReason {
-		return nil, fault.Invalid("TEXT_LENGTH", "reason has more than %d characters", maxReason).Zh("理由最多 %d 字", maxReason).On("reason")
-	}
 	row, key, err := l.lock(ctx, tx, id)
 	if err != nil {
 		return nil, err
 	}
+	_, warnings, err := l.ChangeRow(ctx, tx, p, row, key, kind, on, reason, edit)
+	return warnings, err
+}
+
+// ChangeRow is Change for a file that the transaction has locked and read since,
+// and which stands for itself. It returns the profile as it is then.
+func (l *People) ChangeRow(ctx context.Context, tx *store.Tx, p access.Principal, row *store.PersonRow, key *seal.DataKey, kind ledger.EventKind, on civil.Date, reason string, edit func(*Profile) error) (Profile, []string, error) {
+	if len([]rune(reason)) > maxReason {
+		return Profile{}, nil, fault.Invalid("TEXT_LENGTH", "reason has more than %d characters", maxReason).Zh("理由最多 %d 字", maxReason).On("reason")
+	}
 	before, err := OpenProfile(key, row)
 	if err != nil {
-		return nil, err
+		return before, nil, err
 	}
 	after := before.Clone()
 	if err := edit(&after); err != nil {
-		return nil, err
+		return before, nil, err
 	}
 	after.Refusals = before.Refusals
 	warnings, err := l.checkFile(ctx, tx, &after, &before, on)
 	if err != nil {
-		return nil, err
+		return before, nil, err
 	}
 	if ledger.Changed(&before, &after) == nil {
 		if kind == ledger.EventEdited {
-			return warnings, nil
+			return before, warnings, nil
 		}
-		return warnings, l.history(ctx, tx, p, row, key, kind, on, reason, &before, &after)
+		return before, warnings, l.history(ctx, tx, p, row, key, kind, on, reason, &before, &after)
 	}
 	if changed(&before, &after, "documents") {
 		if err := l.known(ctx, tx, row.Office, &after, row.ID); err != nil {
-			return nil, err
+			return before, nil, err
 		}
 	}
-	found, err := l.fill(row, key, &after)
+	if err := l.rewrite(ctx, tx, row, key, &before, &after); err != nil {
+		return before, nil, err
+	}
+	return after, warnings, l.history(ctx, tx, p, row, key, kind, on, reason, &before, &after)
+}
+
+// rewrite writes a changed profile into its row and beside it.
+func (l *People) rewrite(ctx context.Context, tx *store.Tx, row *store.PersonRow, key *seal.DataKey, before, after *Profile) error {
+	index, stamp := row.DocIndex, row.IndexKey
+	found, err := l.fill(row, key, after)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := l.put(ctx, tx, row, &after, found, tx.PutFile); err != nil {
-		return nil, err
+	if !bytes.Equal(index, row.DocIndex) {
+		if err := l.put(ctx, tx, row, after, found, tx.PutFile); err != nil {
+			return err
+		}
+		return found.write(ctx, tx, row)
 	}
-	if err := found.write(ctx, tx, row); err != nil {
-		return nil, err
+	if err := tx.PutKnownFile(ctx, row); err != nil {
+		return err
 	}
-	return warnings, l.history(ctx, tx, p, row, key, kind, on, reason, &before, &after)
+	stands := func(field string) bool { return !changed(before, after, field) }
+	if bytes.Equal(stamp, row.IndexKey) && stands("documents") && stands("contacts") && stands("former_names") {
+		return nil
+	}
+	return found.write(ctx, tx, row)
 }
 
 // put writes a row. Where another file has its document after all, that is one
@@ -326,6 +356,11 @@ func (l *People) Group(ctx context.Context, tx *store.Tx, id cases.PersonID) ([]
 	if err != nil {
 		return nil, err
 	}
+	return l.GroupOf(ctx, tx, root)
+}
+
+// GroupOf is Group for a file that stands for the person.
+func (l *People) GroupOf(ctx context.Context, tx *store.Tx, root cases.PersonID) ([]cases.PersonID, error) {
 	group := []cases.PersonID{root}
 	for next := group; len(next) > 0; {
 		rows, err := tx.MergedInto(ctx, next)
@@ -341,50 +376,6 @@ func (l *People) Group(ctx context.Context, tx *store.Tx, id cases.PersonID) ([]
 		group = append(group, next...)
 	}
 	return group, nil
-}
-
-// history appends lines to a file's history: what changed, and one for each
-// number that was newly confirmed against its check digit.
-func (l *People) history(ctx context.Context, tx *store.Tx, p access.Principal, row *store.PersonRow, key *seal.DataKey, kind ledger.EventKind, on civil.Date, reason string, before, after *Profile) error {
-	e := ledger.Changed(before, after)
-	if e == nil {
-		e = &ledger.Event{}
-	}
-	e.Reason = reason
-	if err := l.addEvent(ctx, tx, p, row, key, kind, on, e); err != nil {
-		return err
-	}
-	for _, d := range after.Documents {
-		same := func(o ledger.Document) bool {
-			return o.Number == d.Number && o.Kind == d.Kind && o.Confirmed == d.Confirmed
-		}
-		if d.Confirmed == "" || slices.ContainsFunc(before.Documents, same) {
-			continue
-		}
-		c := &ledger.Event{Fields: []string{"documents"}, After: map[string]string{"documents": strings.TrimSpace(d.Kind.String() + " " + d.Number)}, Reason: d.Confirmed}
-		if err := l.addEvent(ctx, tx, p, row, key, ledger.EventDocumentConfirmed, on, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Note appends a line of a kind to the history of a file that the transaction
-// has seen, without a change of its profile. The caller has authorised.
-func (l *People) Note(ctx context.Context, tx *store.Tx, p access.Principal, row *store.PersonRow, kind ledger.EventKind, on civil.Date, e ledger.Event) error {
-	key, err := l.keyOf(row)
-	if err != nil {
-		return err
-	}
-	return l.addEvent(ctx, tx, p, row, key, kind, on, &e)
-}
-
-func (l *People) addEvent(ctx context.Context, tx *store.Tx, p access.Principal, row *store.PersonRow, key *seal.DataKey, kind ledger.EventKind, on civil.Date, e *ledger.Event) error {
-	ev := store.PersonEvent{Office: row.Office, Person: row.ID, Kind: kind, On: on, RecordedAt: l.Now(), Account: p.ID}
-	if err := sealEvent(key, &ev, e); err != nil {
-		return err
-	}
-	return tx.AddPersonEvent(ctx, ev)
 }
 
 // Summary is one line of a list.

@@ -318,6 +318,10 @@ func TestPageLimits(t *testing.T) {
 	wantFault(t, err, fault.KindDenied, "PAGE_LIMIT", "")
 	_, err = o.People.History(t.Context(), p, id, "test")
 	wantFault(t, err, fault.KindDenied, "PAGE_LIMIT", "")
+	// An edit shows the whole file as well.
+	edit := people.UpdateRequest{RequestID: "page-limit-1", Person: id, Etag: "0-00000000", Profile: somebody(1), Fields: []string{"name"}}
+	_, err = o.People.UpdatePerson(t.Context(), p, edit)
+	wantFault(t, err, fault.KindDenied, "PAGE_LIMIT", "")
 	if _, _, err := o.People.GetPerson(t.Context(), q, id, "test"); err != nil {
 		t.Errorf("another user: %v", err)
 	}

@@ -15,7 +15,8 @@ import (
 )
 
 // TestMergedFiles: of merged files the one stands that they were merged into, by
-// whatever it is found or opened, and that one is logged.
+// whatever it is found or opened. A search shows that one, and the log names it;
+// the file shows all, and the log names all.
 func TestMergedFiles(t *testing.T) {
 	o := newOffice(t)
 	p := o.account("clerk-a", here)
@@ -49,7 +50,7 @@ func TestMergedFiles(t *testing.T) {
 		if f.ID != root || !slices.Equal(f.Merged, []cases.PersonID{merged}) {
 			t.Error("another file than the one that stands")
 		}
-		if subjects, _ := o.logged(p, access.PersonOpen); !slices.Equal(subjects, []cases.PersonID{root}) {
+		if subjects, _ := o.logged(p, access.PersonOpen); !slices.Equal(subjects, []cases.PersonID{root, merged}) {
 			t.Errorf("%d logged", len(subjects))
 		}
 		if events, err := o.People.History(t.Context(), p, id, "test"); err != nil || len(events) != 2 {
@@ -181,21 +182,21 @@ func TestHooks(t *testing.T) {
 	}
 	var told []string
 	fail := fault.Conflict("TEST", "test").Zh("测试")
-	o.People.Edited = func(_ context.Context, _ *store.Tx, _ access.Principal, office area.Key, id cases.PersonID, fields []string) ([]cases.CaseID, error) {
+	o.People.Edited = func(_ context.Context, _ *store.Tx, _ access.Principal, office area.Key, id cases.PersonID, fields []string) (people.Edited, error) {
 		told = fields
 		if office != away || id != done.File.ID {
 			t.Error("told of another file")
 		}
 		if slices.Contains(fields, "marital_status") {
-			return nil, fail
+			return people.Edited{}, fail
 		}
-		return []cases.CaseID{v.ID}, nil
+		return people.Edited{Corrected: []cases.CaseID{v.ID}, Warnings: []string{"测试"}, After: func(context.Context) { committed = append(committed, v.ID) }}, nil
 	}
 	got := o.edit(receiver, done.File.ID, people.Profile{Address: "建设路一号"}, "address")
 	if !slices.Equal(committed, []cases.CaseID{v.ID, v.ID}) {
 		t.Errorf("%d cases were told of after the commit", len(committed))
 	}
-	if !slices.Equal(told, []string{"address"}) || !slices.Equal(got.Corrected, []cases.CaseID{v.ID}) {
+	if !slices.Equal(told, []string{"address"}) || !slices.Equal(got.Corrected, []cases.CaseID{v.ID}) || !slices.Equal(got.Warnings, []string{"测试"}) {
 		t.Errorf("told of %v", told)
 	}
 	told = nil

@@ -30,14 +30,29 @@ const maxIndexes = 20
 // by former names. The best comes first; of merged files the best one stands
 // for all. The caller logs whom it shows.
 func (l *People) Matches(ctx context.Context, tx *store.Tx, office area.Key, d match.Description) ([]Match, error) {
-	rows, err := l.like(ctx, tx, office, &d)
+	ids, err := tx.Like(ctx, office, l.likeness(office, &d))
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	rows, err := tx.PersonsByID(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
+	return l.matches(tx, office, rows, &d)
+}
+
+// matches compares files of an office that have something in common with a
+// description.
+func (l *People) matches(tx *store.Tx, office area.Key, rows []store.PersonRow, d *match.Description) ([]Match, error) {
+	// The machine treats a restricted person as one who is not here, as others do
+	// (SECURITY D11): their keepers decide.
+	rows = slices.DeleteFunc(rows, func(r store.PersonRow) bool {
+		return r.Erased || r.Key == nil || r.Office != office || r.Restricted && tx.Role == store.Exchange
+	})
 	var out []Match
 	for i := range rows {
 		row := &rows[i]
-		m, err := l.matched(row, &d)
+		m, err := l.matched(row, d)
 		if err != nil {
 			return nil, err
 		}
@@ -60,22 +75,13 @@ func (l *People) Matches(ctx context.Context, tx *store.Tx, office area.Key, d m
 	return out, nil
 }
 
-// like reads the files that have something in common with a description.
-func (l *People) like(ctx context.Context, tx *store.Tx, office area.Key, d *match.Description) ([]store.PersonRow, error) {
+// likeness is what a file may have in common with a description.
+func (l *People) likeness(office area.Key, d *match.Description) store.Likeness {
 	q := store.Likeness{Birth: d.Birth, Names: names(d)}
 	for _, x := range l.indexes(office, d.Documents) {
 		q.Index = append(q.Index, x[:])
 	}
-	ids, err := tx.Like(ctx, office, q)
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	rows, err := tx.PersonsByID(ctx, ids)
-	// The machine treats a restricted person as one who is not here, as others do
-	// (SECURITY D11): their keepers decide.
-	return slices.DeleteFunc(rows, func(r store.PersonRow) bool {
-		return r.Erased || r.Key == nil || r.Office != office || r.Restricted && tx.Role == store.Exchange
-	}), err
+	return q
 }
 
 // indexes are the blind indexes of documents as they stand and, as far as there

@@ -25,7 +25,10 @@ type MergeRequest struct {
 
 // Merge says that two files of an office are of one person. Nothing moves:
 // cases, consents, movements and services stay with the file they are in, and
-// are read together. A file that has others merged into it, or was merged
+// are read together. Whom either file was offered to in a round is not asked
+// again in it. An offer that both files have in a period stays two in the
+// office's tally: it was made twice, and taking one out could not be undone with
+// the merge, after which either may have changed. A file that has others merged into it, or was merged
 // itself, is refused: undo that first; so one merge is always undone alone.
 func (l *People) Merge(ctx context.Context, p access.Principal, r MergeRequest) (File, error) {
 	if err := checkReason(r.Reason); err != nil {
@@ -61,7 +64,18 @@ func (l *People) mergeable(ctx context.Context, tx *store.Tx, keep, other *store
 	case !other.MergedInto.IsZero():
 		return fault.Conflict("MERGED", "the other file was merged already").Zh("该档案已并入另一份档案，请先撤销合并").On("other_id")
 	case keep.Restricted != other.Restricted:
-		return fault.Conflict("RESTRICTED_DIFFERS", "one of the two files is restricted").Zh("两份档案的限制查阅状态不同，请先使其一致再合并").On("other_id")
+		return fault.Conflict("RESTRICTED_DIFFERS", "one of the two files is restricted").
+			Zh("两份档案中有一份已限制查看，不能直接合并：请先解除限制，或把另一份也限制给同样的两名经办人，合并后一同保密").On("other_id")
+	}
+	if keep.Restricted {
+		keepers, err := tx.KeepersOf(ctx, []cases.PersonID{keep.ID, other.ID})
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(keepers[keep.ID], keepers[other.ID]) {
+			return fault.Conflict("RESTRICTED_DIFFERS", "the two files are restricted to different keepers").
+				Zh("两份档案限制给了不同的经办人，不能直接合并：请先解除其中一份的限制，再限制给与另一份相同的两名经办人").On("other_id")
+		}
 	}
 	below, err := tx.MergedInto(ctx, []cases.PersonID{other.ID})
 	if err == nil && len(below) > 0 {
@@ -193,9 +207,6 @@ func (l *People) decide(ctx context.Context, p access.Principal, d decision, fn 
 		for i := range rows {
 			event.Subjects = append(event.Subjects, rows[i].ID)
 		}
-		if err := tx.LogAccess(ctx, event); err != nil {
-			return err
-		}
 		req := store.Request{Account: p.ID, RequestID: d.requestID, Office: a.Office, Method: d.method, Hash: d.hash}
 		done, err := l.Repeated(ctx, tx, req)
 		if err != nil {
@@ -210,14 +221,21 @@ func (l *People) decide(ctx context.Context, p access.Principal, d decision, fn 
 			}
 		}
 		if d.show.IsZero() {
-			return nil
+			return tx.LogAccess(ctx, event)
 		}
 		group, err := l.group(ctx, tx, d.show)
 		if err != nil {
 			return err
 		}
-		out, err = l.view(ctx, tx, group)
-		return err
+		for i := range group {
+			if !slices.Contains(event.Subjects, [16]byte(group[i].ID)) {
+				event.Subjects = append(event.Subjects, group[i].ID)
+			}
+		}
+		if out, err = l.view(ctx, tx, group); err != nil {
+			return err
+		}
+		return tx.LogAccess(ctx, event)
 	})
 	if err == nil {
 		err = miss

@@ -35,16 +35,23 @@ type Config struct {
 	// 300.
 	PagesAnHour, PagesADay int
 
-	// Registered is told of every person whom RegisterPerson registered, in the
-	// same transaction, and answers with the notices that were paired by it. nil:
+	// Registered is told of every person whom RegisterPerson registered, or to
+	// whom UpdatePerson gave other documents, in the same transaction, and answers with the notices that were paired by it. nil:
 	// none are.
 	Registered func(ctx context.Context, tx *store.Tx, p access.Principal, office area.Key, id cases.PersonID) ([]cases.CaseID, error)
 	// Edited is told of every file that UpdatePerson changed, in the same
-	// transaction, with the names of the changed fields, and answers with the
-	// cases that were corrected because of it. nil: none are.
-	Edited func(ctx context.Context, tx *store.Tx, p access.Principal, office area.Key, id cases.PersonID, fields []string) ([]cases.CaseID, error)
-	// Changed is told, after the commit, of the cases that those two answered with.
+	// transaction, with the names of the changed fields, and answers with what
+	// the cases about the person became by it. nil: nothing.
+	Edited func(ctx context.Context, tx *store.Tx, p access.Principal, office area.Key, id cases.PersonID, fields []string) (Edited, error)
+	// Changed is told, after the commit, of the cases that Registered paired.
 	Changed func([]cases.CaseID)
+}
+
+// Edited is what an edit of a file made of the cases about the person.
+type Edited struct {
+	Corrected []cases.CaseID
+	Warnings  []string              // Chinese: cases that were left as they are
+	After     func(context.Context) // what is left to do after the commit; nil: nothing
 }
 
 // People is the book of persons of a node. It is safe for concurrent use.
@@ -72,9 +79,22 @@ type Whose struct {
 	Document string
 }
 
-// Of finds a person of an office by id or document; with add, one that is new
-// is registered.
+// Of finds a person of an office by id or document. With add, one that is new is
+// registered, and the file is locked until the transaction ends: it is not erased
+// before what the caller goes on to write of the person stands.
 func (l *People) Of(ctx context.Context, tx *store.Tx, office area.Key, r Whose, add bool) (cases.PersonID, error) {
+	id, err := l.of(ctx, tx, office, r, add)
+	if err != nil || !add {
+		return id, err
+	}
+	files, err := tx.LockFiles(ctx, []cases.PersonID{id})
+	if f, ok := files[id]; err == nil && (!ok || f.Office != office) {
+		err = NotFound().On("person")
+	}
+	return id, err
+}
+
+func (l *People) of(ctx context.Context, tx *store.Tx, office area.Key, r Whose, add bool) (cases.PersonID, error) {
 	none := NotFound().On("person")
 	if !r.ID.IsZero() {
 		known, err := book.Knows(ctx, tx, r.ID)

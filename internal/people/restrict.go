@@ -46,7 +46,10 @@ func (l *People) Restrict(ctx context.Context, p access.Principal, requestID str
 		if err := l.Note(ctx, tx, p, row, ledger.EventRestricted, civil.In(l.Now()), e); err != nil {
 			return err
 		}
-		return tx.Restrict(ctx, row.Office, idsOf(group), keepers)
+		if err := tx.Restrict(ctx, row.Office, idsOf(group), keepers); err != nil {
+			return err
+		}
+		return l.Book.Restricted(row.Office, idsOf(group), keepers)
 	})
 }
 
@@ -60,7 +63,10 @@ func (l *People) Unrestrict(ctx context.Context, p access.Principal, requestID s
 		if err := l.Note(ctx, tx, p, row, ledger.EventUnrestricted, civil.In(l.Now()), ledger.Event{}); err != nil {
 			return err
 		}
-		return tx.Unrestrict(ctx, idsOf(group))
+		if err := tx.Unrestrict(ctx, idsOf(group)); err != nil {
+			return err
+		}
+		return l.Book.Lifted(row.Office, idsOf(group))
 	})
 }
 
@@ -75,6 +81,16 @@ func (l *People) guard(ctx context.Context, p access.Principal, requestID string
 			return err
 		}
 		if first {
+			// Locked, so that the journal has restricting and lifting in the order in
+			// which they are done.
+			ids := idsOf(group)
+			if group, err = tx.LockPersonRows(ctx, ids); err != nil {
+				return err
+			}
+			if len(group) != len(ids) {
+				return NotFound()
+			}
+			slices.SortFunc(group, func(a, b store.PersonRow) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
 			if err := fn(tx, group); err != nil {
 				return err
 			}

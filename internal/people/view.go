@@ -120,11 +120,14 @@ func (l *People) with(ctx context.Context, p access.Principal, v access.Verb, id
 		if err != nil {
 			return err
 		}
-		office, subject := group[0].Office, group[0].ID
+		event := store.Access{Principal: p, Office: group[0].Office, Verb: v, Purpose: purpose}
+		for i := range group { // all are shown, by their ids or by what is in them
+			event.Subjects = append(event.Subjects, group[i].ID)
+		}
 		if err := fn(tx, group); err != nil {
 			return err
 		}
-		return tx.LogAccess(ctx, store.Access{Principal: p, Office: office, Verb: v, Purpose: purpose, Subjects: [][16]byte{subject}})
+		return tx.LogAccess(ctx, event)
 	})
 	if err == nil {
 		err = miss
@@ -141,7 +144,7 @@ func firstOffice(p access.Principal) area.Key {
 
 // pages counts the files that a user opened and refuses one too many.
 func (l *People) pages(ctx context.Context, tx *store.Tx, p access.Principal) ([]string, error) {
-	hour, day, err := tx.RecentAccess(ctx, p, access.PersonOpen)
+	hour, day, err := tx.RecentAccess(ctx, p)
 	switch {
 	case err != nil:
 		return nil, err
@@ -174,18 +177,24 @@ func (l *People) opened(ctx context.Context, p access.Principal, id cases.Person
 	if err := l.Allow(ctx, p, access.PersonOpen, 0); err != nil {
 		return err
 	}
-	var warnings []string
-	err := l.In(ctx, p, func(tx *store.Tx) (err error) {
-		warnings, err = l.pages(ctx, tx, p)
-		return err
-	})
-	if fault.Is(err, fault.KindDenied) {
-		l.LogDenied(ctx, p, access.PersonOpen, firstOffice(p))
-	}
+	warnings, err := l.within(ctx, p, access.PersonOpen)
 	if err != nil {
 		return err
 	}
 	return l.with(ctx, p, access.PersonOpen, id, purpose, func(tx *store.Tx, group []store.PersonRow) error { return fn(tx, group, warnings) })
+}
+
+// within counts the files that a user was shown, by opening or by editing them,
+// and refuses one too many, which is logged as a denial.
+func (l *People) within(ctx context.Context, p access.Principal, v access.Verb) (warnings []string, err error) {
+	err = l.In(ctx, p, func(tx *store.Tx) (err error) {
+		warnings, err = l.pages(ctx, tx, p)
+		return err
+	})
+	if fault.Is(err, fault.KindDenied) {
+		l.LogDenied(ctx, p, v, firstOffice(p))
+	}
+	return warnings, err
 }
 
 // Event is one line of a file's history.

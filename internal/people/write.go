@@ -148,11 +148,15 @@ func Fields() []string { return slices.Sorted(maps.Keys(copiers)) }
 type Updated struct {
 	File      File
 	Warnings  []string
-	Corrected []cases.CaseID
+	Corrected []cases.CaseID // open cases that say now what the file says
+	Paired    []cases.CaseID // notices that waited for the person's new document
+
+	after func(context.Context)
 }
 
 // UpdatePerson changes fields of a file; unchanged ones write nothing. What they
-// were stays in the history. Errors: Invalid by the rules of DOMAIN section 5,
+// were stays in the history. With the name or the documents, open cases that the
+// office opened about the person change too. Errors: Invalid by the rules of DOMAIN section 5,
 // NotFound PERSON_NOT_FOUND, Conflict ETAG_STALE, PERSON_EXISTS.
 func (l *People) UpdatePerson(ctx context.Context, p access.Principal, r UpdateRequest) (Updated, error) {
 	if err := usher.CheckRequestID(r.RequestID); err != nil {
@@ -169,6 +173,12 @@ func (l *People) UpdatePerson(ctx context.Context, p access.Principal, r UpdateR
 	}
 	if r.Etag == "" {
 		return Updated{}, fault.Invalid("ETAG_REQUIRED", "no etag is given").Zh("缺少版本标识，请先打开档案再修改").On("etag")
+	}
+	if err := l.Allow(ctx, p, access.PersonWrite, 0); err != nil {
+		return Updated{}, err
+	}
+	if _, err := l.within(ctx, p, access.PersonWrite); err != nil { // the answer shows the whole file
+		return Updated{}, err
 	}
 	var out Updated
 	err := l.with(ctx, p, access.PersonWrite, r.Person, "update", func(tx *store.Tx, group []store.PersonRow) error {
@@ -194,7 +204,10 @@ func (l *People) UpdatePerson(ctx context.Context, p access.Principal, r UpdateR
 	if err != nil {
 		return Updated{}, err
 	}
-	l.changed(out.Corrected)
+	if out.after != nil {
+		out.after(ctx)
+	}
+	l.changed(out.Paired)
 	return out, nil
 }
 
@@ -229,8 +242,35 @@ func (l *People) update(ctx context.Context, tx *store.Tx, p access.Principal, r
 	if err != nil {
 		return err
 	}
-	if e := ledger.Changed(&before, &after); e != nil && l.Edited != nil {
-		out.Corrected, err = l.Edited(ctx, tx, p, row.Office, row.ID, e.Fields)
+	e := ledger.Changed(&before, &after)
+	if e == nil {
+		return nil
+	}
+	if slices.Contains(e.Fields, "documents") {
+		if err := l.newDocument(ctx, tx, p, row, out); err != nil {
+			return err
+		}
+	}
+	if l.Edited == nil {
+		return nil
+	}
+	done, err := l.Edited(ctx, tx, p, row.Office, row.ID, e.Fields)
+	out.Corrected, out.after, out.Warnings = done.Corrected, done.After, append(out.Warnings, done.Warnings...)
+	return err
+}
+
+// newDocument does for the new documents of a file what registering it with them
+// would have done.
+func (l *People) newDocument(ctx context.Context, tx *store.Tx, p access.Principal, row *store.PersonRow, out *Updated) error {
+	hints, err := l.Propose(ctx, tx, row.Office, row.ID)
+	if err != nil {
+		return err
+	}
+	if len(hints) > 0 {
+		out.Warnings = append(out.Warnings, "可能与本单位已有档案是同一人，请核对重复档案")
+	}
+	if l.Config.Registered != nil {
+		out.Paired, err = l.Config.Registered(ctx, tx, p, row.Office, row.ID)
 	}
 	return err
 }

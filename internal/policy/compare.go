@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"yipan/internal/area"
+	"yipan/internal/civil"
 )
 
 // kindNames are the Chinese names of the kinds, for people who read files.
@@ -64,6 +65,9 @@ func (p *Policy) ChangesFrom(old *Policy) []string {
 			if p.From.Before(r.To) {
 				say("缺少 %d 号轮次（%s 至 %s），生效时它还没有结束", int32(r.Number), r.From, r.To)
 			}
+		} else if n.From == r.From && n.To == r.To && !n.Ends.Equal(r.Ends) {
+			const at = "2006-01-02 15:04"
+			say("%d 号轮次的结束时刻改变：原 %s，现 %s", int32(r.Number), r.Ends.In(civil.Shanghai).Format(at), n.Ends.In(civil.Shanghai).Format(at))
 		} else if !n.Ends.Equal(r.Ends) || n.From != r.From {
 			say("%d 号轮次的起止改变：原 %s 至 %s，现 %s 至 %s", int32(r.Number), r.From, r.To, n.From, n.To)
 		}

@@ -4,6 +4,7 @@ import (
 	"yipan/internal/cases"
 	"yipan/internal/desk"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
+	"yipan/internal/services"
 )
 
 func openRequest(r *casesv1.OpenCaseRequest) (desk.OpenRequest, error) {
@@ -168,9 +169,9 @@ func changeRequest(r reasoned) (desk.ChangeRequest, error) {
 	return q, d.err
 }
 
-func offerRequest(r *casesv1.RecordOfferRequest) (desk.OfferRequest, error) {
+func offerRequest(r *casesv1.RecordOfferRequest) (services.OfferRequest, error) {
 	d := &decoder{}
-	q := desk.OfferRequest{
+	q := services.OfferRequest{
 		RequestID: d.requestID(r.GetRequestId()), Ref: caseRef(d, "ref", r.GetRef()), OfferRound: r.GetOfferRound(),
 		Result:   d.required("result", r.GetResult(), maxWord),
 		Date:     d.day("date", d.required("date", r.GetDate(), maxWord)),

@@ -8,14 +8,16 @@ import (
 	"yipan/internal/desk"
 	"yipan/internal/fault"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
+	"yipan/internal/services"
 )
 
 // caseService is yipan.cases.v1.CaseService. Every method decodes, calls one
 // verb and encodes.
 type caseService struct {
 	casesv1.UnimplementedCaseServiceServer
-	desk *desk.Desk
-	door *door
+	desk     *desk.Desk
+	services *services.Services
+	door     *door
 }
 
 func (s *caseService) OpenCase(ctx context.Context, r *casesv1.OpenCaseRequest) (*casesv1.OpenCaseResponse, error) {
@@ -121,7 +123,7 @@ func (s *caseService) RecordOffer(ctx context.Context, r *casesv1.RecordOfferReq
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.desk.RecordOffer(ctx, principal(ctx), q)
+	v, err := s.services.RecordOffer(ctx, principal(ctx), q)
 	if err != nil {
 		return nil, err
 	}

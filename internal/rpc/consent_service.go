@@ -22,7 +22,7 @@ func (s *consentService) RecordConsent(ctx context.Context, r *consentv1.RecordC
 	if err != nil {
 		return nil, err
 	}
-	return &consentv1.RecordConsentResponse{Consent: consentMessage(c)}, nil
+	return &consentv1.RecordConsentResponse{Consent: consentMessage(c), Warnings: c.Warnings}, nil
 }
 
 func (s *consentService) WithdrawConsent(ctx context.Context, r *consentv1.WithdrawConsentRequest) (*consentv1.WithdrawConsentResponse, error) {

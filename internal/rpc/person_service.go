@@ -57,6 +57,9 @@ func (s *personService) UpdatePerson(ctx context.Context, r *ledgerv1.UpdatePers
 	for _, id := range done.Corrected {
 		resp.CorrectedCaseIds = append(resp.CorrectedCaseIds, idOf(id))
 	}
+	for _, id := range done.Paired {
+		resp.PairedCaseIds = append(resp.PairedCaseIds, idOf(id))
+	}
 	return resp, nil
 }
 

@@ -88,7 +88,7 @@ func New(c Config) (*Server, error) {
 	ledgerv1.RegisterOfferServiceServer(s.grpc, &offerService{services: c.Services})
 	ledgerv1.RegisterTodoServiceServer(s.grpc, &todoService{todo: c.Todo})
 	ledgerv1.RegisterAuditServiceServer(s.grpc, &auditService{todo: c.Todo})
-	casesv1.RegisterCaseServiceServer(s.grpc, &caseService{desk: c.Desk, door: d})
+	casesv1.RegisterCaseServiceServer(s.grpc, &caseService{desk: c.Desk, services: c.Services, door: d})
 	consentv1.RegisterConsentServiceServer(s.grpc, &consentService{desk: c.Desk})
 	ratesv1.RegisterRateServiceServer(s.grpc, &rateService{desk: c.Desk})
 	nodev1.RegisterNodeServiceServer(s.grpc, &nodeService{desk: c.Desk, version: c.Version})

@@ -139,9 +139,10 @@ func (s *Services) SetStandingRefusal(ctx context.Context, p access.Principal, r
 		if err != nil || done {
 			return err
 		}
-		e := people.ServiceEntry{Person: id, Kind: kind, Period: s.present(kind), Standing: &refused}
+		e := entry{Person: id, Kind: kind, Standing: &refused}
+		e.Under, e.Period = s.present(kind)
 		e.Record.Date = civil.In(s.Now())
-		out, err := s.People.RecordServices(ctx, tx, []people.ServiceEntry{e})
+		out, err := s.recordAll(ctx, tx, []entry{e})
 		if err != nil {
 			return err
 		}
@@ -160,14 +161,15 @@ func (s *Services) SetStandingRefusal(ctx context.Context, p access.Principal, r
 	return err
 }
 
-// present is the period now; 0 between offer rounds.
-func (s *Services) present(kind ledger.Service) uint32 {
-	if kind != ledger.ThreeChecks {
-		return number(civil.In(s.Now()))
+// present is where a standing refusal of a kind is written now: a kind and its
+// period of which records can be written, too. Between offer rounds those of the
+// three checks cannot, so that it goes by visits of the month.
+func (s *Services) present(kind ledger.Service) (under ledger.Service, period uint32) {
+	if kind == ledger.ThreeChecks {
+		if r, ok := s.Policies.RoundAt(s.Now()); ok {
+			return kind, uint32(r.Number)
+		}
+		kind = ledger.Visit
 	}
-	r, ok := s.Policies.RoundAt(s.Now())
-	if !ok {
-		return 0
-	}
-	return uint32(r.Number)
+	return kind, number(civil.In(s.Now()))
 }

@@ -10,9 +10,9 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
+	"yipan/internal/desk"
 	"yipan/internal/fault"
 	"yipan/internal/ledger"
-	"yipan/internal/people"
 	"yipan/internal/policy"
 	"yipan/internal/store"
 	"yipan/internal/usher"
@@ -85,8 +85,9 @@ type row struct {
 	Result
 	hash     [32]byte
 	repeated bool
+	kept     bool     // the request stands already, though it is answered by an error
 	office   area.Key // 0: nobody was found
-	entry    people.ServiceEntry
+	entry    entry
 }
 
 func (s *Services) recordIn(ctx context.Context, tx *store.Tx, p access.Principal, ins []Input) ([]row, error) {
@@ -109,14 +110,10 @@ func (s *Services) recordIn(ctx context.Context, tx *store.Tx, p access.Principa
 		if seen[ins[i].RequestID] = true; r.Err != nil {
 			continue
 		}
-		r.entry, r.Err = s.entry(p, ins[i])
+		r.entry, r.Err = s.entryOf(p, ins[i])
 		// What was done stays done, though its round be over by now.
 		if old, ok := known[ins[i].RequestID]; ok {
-			if r.Err = nil; old.Method != method || old.Hash != r.hash {
-				r.Err = usher.Reused()
-			} else {
-				r.repeated = true
-			}
+			r.repeated, r.Err = s.again(r, old, &ins[i])
 		}
 	}
 	if err := s.write(ctx, tx, rows); err != nil {
@@ -128,12 +125,36 @@ func (s *Services) recordIn(ctx context.Context, tx *store.Tx, p access.Principa
 	return rows, s.keep(ctx, tx, p, ins, rows)
 }
 
-// entry checks what needs no file.
-func (s *Services) entry(p access.Principal, in Input) (people.ServiceEntry, error) {
-	e := people.ServiceEntry{Person: in.Person, Kind: in.Kind, Record: in.Record}
+// again answers a request that was made before: one that the person's standing
+// refusal answered is answered so again, whatever stands by now.
+func (s *Services) again(r *row, old store.Request, in *Input) (repeated bool, err error) {
+	switch {
+	case old.Method != method:
+		return false, usher.Reused()
+	case old.Hash == r.hash:
+		return true, nil
+	case old.Hash == s.refusedHash(in):
+		r.office, r.View.Person, r.kept = old.Office, in.Person, true
+		return false, desk.StandingRefusal()
+	}
+	return false, usher.Reused()
+}
+
+// refusedHash is the digest of a request that a standing refusal answered: who
+// has only the database does not tell it from others.
+func (s *Services) refusedHash(in *Input) [32]byte {
+	return s.HashOf(struct {
+		Refused bool
+		Input   Input
+	}{true, *in})
+}
+
+// entryOf checks what needs no file.
+func (s *Services) entryOf(p access.Principal, in Input) (entry, error) {
+	e := entry{Person: in.Person, Kind: in.Kind, Record: in.Record}
 	now := s.Now()
 	today := civil.In(now)
-	if err := people.CheckService(in.Kind, &in.Record, today); err != nil {
+	if err := checkRecord(in.Kind, &in.Record, today); err != nil {
 		return e, err
 	}
 	e.Record.Attempts, e.Record.By, e.Record.At = nil, p.ID, now
@@ -192,7 +213,7 @@ func month(asked uint32, on, today civil.Date) (uint32, error) {
 func number(d civil.Date) uint32 { return uint32(d.Year)*100 + uint32(d.Month) }
 
 func (s *Services) write(ctx context.Context, tx *store.Tx, rows []row) error {
-	var entries []people.ServiceEntry
+	var entries []entry
 	var at []int
 	for i := range rows {
 		if rows[i].Err == nil && !rows[i].repeated {
@@ -202,7 +223,7 @@ func (s *Services) write(ctx context.Context, tx *store.Tx, rows []row) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	done, err := s.People.RecordServices(ctx, tx, entries)
+	done, err := s.recordAll(ctx, tx, entries)
 	if err != nil {
 		return err
 	}
@@ -274,8 +295,13 @@ func (s *Services) keep(ctx context.Context, tx *store.Tx, p access.Principal, i
 			subjects[r.office] = append(subjects[r.office], r.View.Person)
 		}
 		missed = missed || fault.Is(r.Err, fault.KindNotFound)
-		if r.Err == nil && !r.repeated {
-			requests = append(requests, store.Request{Account: p.ID, RequestID: ins[i].RequestID, Office: r.office, Method: method, Hash: r.hash})
+		refused := desk.IsStandingRefusal(r.Err)
+		if (r.Err == nil || refused) && !r.repeated && !r.kept {
+			q := store.Request{Account: p.ID, RequestID: ins[i].RequestID, Office: r.office, Method: method, Hash: r.hash}
+			if refused {
+				q.Hash = s.refusedHash(&ins[i])
+			}
+			requests = append(requests, q)
 		}
 	}
 	if len(requests) > 0 {

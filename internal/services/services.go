@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"yipan/internal/book"
+	"yipan/internal/desk"
 	"yipan/internal/keys"
 	"yipan/internal/people"
 	"yipan/internal/policy"
@@ -24,6 +25,7 @@ type Config struct {
 	Book     *book.Book
 	Keys     *keys.Files
 	People   *people.People
+	Desk     *desk.Desk
 	Policies *policy.Set
 	Now      func() time.Time
 	Log      *slog.Logger

@@ -185,7 +185,7 @@ func (tx *Tx) FinishRequest(ctx context.Context, account, requestID string, resu
 	return tx.write(finishRequest, account, requestID, result)
 }
 
-const requestsOf = `SELECT request_id, method, hash FROM request WHERE account = $1 AND request_id = ANY($2)`
+const requestsOf = `SELECT request_id, office, method, hash FROM request WHERE account = $1 AND request_id = ANY($2)`
 
 // RequestsOf returns what stands under request ids of an account.
 func (tx *Tx) RequestsOf(ctx context.Context, account string, ids []string) (map[string]Request, error) {
@@ -196,7 +196,7 @@ func (tx *Tx) RequestsOf(ctx context.Context, account string, ids []string) (map
 	out := map[string]Request{}
 	r := Request{Account: account}
 	var hash []byte
-	_, err = pgx.ForEachRow(rows, []any{&r.RequestID, &r.Method, &hash}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.RequestID, (*int64)(&r.Office), &r.Method, &hash}, func() error {
 		copy(r.Hash[:], hash)
 		out[r.RequestID] = r
 		return nil

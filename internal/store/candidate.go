@@ -168,9 +168,13 @@ func (tx *Tx) SweepWaiting(ctx context.Context, offices []area.Key, limit int) (
 	return t.RowsAffected(), err
 }
 
-// A case about a restricted person is there for the keepers only.
-const pairSide = `UPDATE case_side s SET person = p.id, restricted = p.restricted, rev = s.rev + 1, changed_at = now() FROM person p
-WHERE s.case_id = $1 AND s.office = $2 AND s.side = 2 AND s.status = 1 AND s.person IS NULL AND s.erased_at IS NULL AND p.id = $3 AND p.office = s.office AND p.erased_at IS NULL`
+// A case about a restricted person is there for the keepers only. The file is
+// locked, so that who restricts it meanwhile comes before, or hides this side too.
+const pairSide = `UPDATE case_side s SET person = p.id, restricted = p.restricted, rev = s.rev + 1,` + pairedWith
+const foundSide = `UPDATE case_side s SET person = p.id, restricted = p.restricted,` + pairedWith
+const pairedWith = ` changed_at = now()
+FROM (SELECT id, office, restricted FROM person WHERE id = $3 AND erased_at IS NULL FOR SHARE) p
+WHERE s.case_id = $1 AND s.office = $2 AND s.side = 2 AND s.status = 1 AND s.person IS NULL AND s.erased_at IS NULL AND p.office = s.office`
 
 // PairSide pairs an open notice that nobody paired yet and reports whether it
 // did. The etag changes.
@@ -179,12 +183,21 @@ func (tx *Tx) PairSide(ctx context.Context, id cases.CaseID, office area.Key, pe
 	return t.RowsAffected() == 1, err
 }
 
-const ownSide = `UPDATE case_side s SET person = p.id, restricted = p.restricted FROM person p WHERE s.case_id = $1 AND s.office = $2 AND p.id = $3`
+const ownSide = `UPDATE case_side s SET person = p.id, restricted = p.restricted
+FROM (SELECT id, office, restricted FROM person WHERE id = $3 FOR SHARE) p WHERE s.case_id = $1 AND s.office = $2 AND p.office = s.office`
 
 // OwnSide writes whom a side is about, and whether that person is restricted.
 // The etag stays: TouchSides changes it.
 func (tx *Tx) OwnSide(_ context.Context, id cases.CaseID, office area.Key, person cases.PersonID) error {
 	return tx.write(ownSide, [16]byte(id), int64(office), [16]byte(person))
+}
+
+// FoundSide is PairSide for a pairing that nobody decided. The etag stays: what
+// somebody decides about a notice that was shown to them unpaired holds, and a
+// pairing by a machine is overruled by people.
+func (tx *Tx) FoundSide(ctx context.Context, id cases.CaseID, office area.Key, person cases.PersonID) (bool, error) {
+	t, err := tx.Exec(ctx, foundSide, [16]byte(id), int64(office), [16]byte(person))
+	return t.RowsAffected() == 1, err
 }
 
 const unpairSide = `UPDATE case_side SET person = NULL, restricted = false, rev = rev + 1, changed_at = now() WHERE case_id = $1 AND office = $2`

@@ -144,7 +144,8 @@ func (tx *Tx) GroupOf(ctx context.Context, id cases.PersonID) ([]cases.PersonID,
 // The root is a column of its own, since coalesce in a condition counts as leaky
 // and keeps the index from being used.
 const keysAndGroups = `SELECT p.id, p.key, r.id, ARRAY(SELECT m.id FROM person m WHERE m.merged_into = r.id)
-FROM person p CROSS JOIN LATERAL (SELECT coalesce(p.merged_into, p.id) AS id OFFSET 0) r WHERE p.id = ANY($1)`
+FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u CROSS JOIN LATERAL (SELECT id, key, merged_into FROM person WHERE id = u.id OFFSET 0) p
+CROSS JOIN LATERAL (SELECT coalesce(p.merged_into, p.id) AS id OFFSET 0) r`
 
 // Held is a file's wrapped key, and all files of its person.
 type Held struct {
@@ -178,12 +179,25 @@ func (tx *Tx) KeysAndGroups(ctx context.Context, ids []cases.PersonID) (map[case
 
 const mergeInto = `UPDATE person SET merged_into = CASE WHEN id = $1 THEN $3 ELSE merged_into END, rev = rev + 1 WHERE id IN ($1, $2)`
 
+// The root of merged files stands in the list of those due for all of them; when
+// one goes, what remains says what it was offered. 1 is the three checks.
+const joinRound = `UPDATE person SET offered_round = greatest(offered_round, (SELECT o.offered_round FROM person o WHERE o.id = $2)) WHERE id = $1`
+const splitRound = `UPDATE person SET offered_round = coalesce((SELECT max(s.period) FROM service s
+    WHERE s.person = ANY(ARRAY(SELECT $1::uuid UNION ALL SELECT m.id FROM person m WHERE m.merged_into = $1)) AND s.kind = 1 AND s.closed), 0) WHERE id = $1`
+
 // MergeInto says that a file is one more of root's person (merged), or its own
-// again. Both files' etags change.
+// again, and so of the last offer round that the root had. Both files' etags
+// change.
 func (tx *Tx) MergeInto(_ context.Context, id, root cases.PersonID, merged bool) error {
 	var into *[16]byte
 	if merged {
 		into = null16(root)
 	}
-	return tx.write(mergeInto, [16]byte(id), [16]byte(root), into)
+	if err := tx.write(mergeInto, [16]byte(id), [16]byte(root), into); err != nil {
+		return err
+	}
+	if merged {
+		return tx.write(joinRound, [16]byte(root), [16]byte(id))
+	}
+	return tx.write(splitRound, [16]byte(root))
 }

@@ -75,11 +75,14 @@ func sqlDay(d civil.Date) *time.Time {
 	return &t
 }
 
-// Each file is probed by itself, as in sidesOf.
+// Each file is probed by itself, as in sidesOf: for = ANY a planner that knows no
+// rows yet reads all files of the office. Files are locked in order of id.
 const personsByID = `SELECT p.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u
 CROSS JOIN LATERAL (SELECT ` + personColumns + ` FROM person WHERE id = u.id OFFSET 0) p ORDER BY p.id`
-const lockPersonRows = `SELECT ` + personColumns + ` FROM person WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`
-const groupsOf = `SELECT ` + personColumns + ` FROM person WHERE merged_into = ANY($1) ORDER BY id`
+const lockPersonRows = `SELECT p.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id ORDER BY 1) u
+CROSS JOIN LATERAL (SELECT ` + personColumns + ` FROM person WHERE id = u.id OFFSET 0 FOR NO KEY UPDATE) p`
+const groupsOf = `SELECT p.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u
+CROSS JOIN LATERAL (SELECT ` + personColumns + ` FROM person WHERE merged_into = u.id OFFSET 0) p ORDER BY p.id`
 
 // PersonsByID reads files, erased ones too, in order of id. Those that the
 // transaction may not see are missing. The caller logs the read.
@@ -106,14 +109,23 @@ func (tx *Tx) personRows(ctx context.Context, sql string, args ...any) ([]Person
 	return pgx.CollectRows(rows, scanPersonRow)
 }
 
+// It looks for the documents as personsByDoc does.
 const insertFile = `INSERT INTO person (id, office, key, name, initials, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index, index_key,
     registered, managed, living, presence, since, household, profile)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (office, doc_index) DO NOTHING`
+SELECT $1::uuid, $2::bigint, $3::bytea, $4::text, $5::text, $6::smallint, $7::date, $8::smallint, $9::bytea, $10::bytea, $11::bytea, $12::bytea, $13::bytea, $14::bytea,
+    $15::bigint, $16::bigint, $17::bigint, $18::smallint, $19::date, $20::uuid, $21::bytea
+WHERE (SELECT true FROM unnest($22::bytea[]) u (ix) CROSS JOIN LATERAL (
+    SELECT true FROM person WHERE doc_index = u.ix
+    UNION ALL
+    SELECT true FROM lookup l JOIN person p ON p.id = l.person WHERE l.office = $2 AND l.use = 1 AND l.ix = u.ix
+    OFFSET 0) p LIMIT 1) IS NULL
+ON CONFLICT (office, doc_index) DO NOTHING`
 
-// AddFile adds a file. It reports false where one of the office has the
-// document already, be it one that the transaction may not see.
-func (tx *Tx) AddFile(ctx context.Context, p *PersonRow) (bool, error) {
-	t, err := tx.Exec(ctx, insertFile, fileArgs(p, int64(p.Office), p.Key)...)
+// AddFile adds a file. It reports false, and adds none, where one of the office
+// has the document of the row already, be it one that the transaction may not
+// see, or where one that it sees has a document of these blind indexes.
+func (tx *Tx) AddFile(ctx context.Context, p *PersonRow, index [][]byte) (bool, error) {
+	t, err := tx.Exec(ctx, insertFile, append(fileArgs(p, int64(p.Office), p.Key), index)...)
 	return t.RowsAffected() == 1, err
 }
 
@@ -147,6 +159,12 @@ func (tx *Tx) PutFile(ctx context.Context, p *PersonRow) (bool, error) {
 	}
 	_, err = tx.Exec(ctx, end)
 	return stands, err
+}
+
+// PutKnownFile is PutFile where the index of the document is the one that the
+// file has had, so that no other file can have it.
+func (tx *Tx) PutKnownFile(_ context.Context, p *PersonRow) error {
+	return tx.write(updateFile, fileArgs(p)...)
 }
 
 const setPresence = `UPDATE person SET presence = $2, living = $3, since = $4, rev = rev + 1 WHERE id = $1`
@@ -202,9 +220,17 @@ const addFormerNames = `INSERT INTO former_name (person, office, name, initials)
 SELECT $1, $2, name, initials FROM unnest($3::text[], $4::text[]) u (name, initials) ON CONFLICT DO NOTHING`
 
 // SetFormerNames replaces the former names of a file.
-func (tx *Tx) SetFormerNames(_ context.Context, office area.Key, id cases.PersonID, names []FormerName) error {
-	if err := tx.write(dropFormerNames, [16]byte(id)); err != nil || len(names) == 0 {
+func (tx *Tx) SetFormerNames(ctx context.Context, office area.Key, id cases.PersonID, names []FormerName) error {
+	if err := tx.write(dropFormerNames, [16]byte(id)); err != nil {
 		return err
+	}
+	return tx.AddFormerNames(ctx, office, id, names)
+}
+
+// AddFormerNames adds former names to those of a file.
+func (tx *Tx) AddFormerNames(_ context.Context, office area.Key, id cases.PersonID, names []FormerName) error {
+	if len(names) == 0 {
+		return nil
 	}
 	ns, is := make([]string, len(names)), make([]string, len(names))
 	for i, n := range names {

@@ -32,10 +32,10 @@ func TestFileRows(t *testing.T) {
 	first, same := row(1), row(2)
 	same.DocIndex = first.DocIndex
 	desk(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		if added, err := tx.AddFile(ctx, &first); !added || err != nil {
+		if added, err := tx.AddFile(ctx, &first, nil); !added || err != nil {
 			t.Errorf("added %v, %v", added, err)
 		}
-		added, err := tx.AddFile(ctx, &same)
+		added, err := tx.AddFile(ctx, &same, nil)
 		if added {
 			t.Error("a second file has the document")
 		}
@@ -52,7 +52,7 @@ func TestFileRows(t *testing.T) {
 	changed := first
 	changed.Name, changed.Phone, changed.PhoneIndex, changed.Household, changed.Birth, changed.Profile = "示例改", nil, nil, [16]byte{}, civil.Date{}, []byte{8}
 	desk(t, db, offices, func(ctx context.Context, tx *store.Tx) error {
-		if _, err := tx.AddFile(ctx, &second); err != nil {
+		if _, err := tx.AddFile(ctx, &second, nil); err != nil {
 			return err
 		}
 		taken := second

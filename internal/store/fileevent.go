@@ -81,6 +81,24 @@ func (tx *Tx) Unrestrict(_ context.Context, ids []cases.PersonID) error {
 	return tx.write(dropKeepers, uuids(ids))
 }
 
+const keepersOf = `SELECT person, account FROM keeper WHERE person = ANY($1) ORDER BY person, account`
+
+// KeepersOf returns who sees restricted persons, in order; others are missing.
+func (tx *Tx) KeepersOf(ctx context.Context, ids []cases.PersonID) (map[cases.PersonID][]string, error) {
+	rows, err := tx.Query(ctx, keepersOf, uuids(ids))
+	if err != nil {
+		return nil, err
+	}
+	out := map[cases.PersonID][]string{}
+	var id [16]byte
+	var account string
+	_, err = pgx.ForEachRow(rows, []any{&id, &account}, func() error {
+		out[id] = append(out[id], account)
+		return nil
+	})
+	return out, err
+}
+
 // HideSides hides, as the last thing before the transaction commits, its cases
 // about those of ids who are restricted. Whoever links a case to a person calls
 // it; PersonIDs does so by itself. For others it does nothing.
@@ -98,12 +116,12 @@ func (tx *Tx) ClerksOf(ctx context.Context, ids []string, office area.Key) ([]st
 }
 
 const recentAccess = `SELECT coalesce(sum(n) FILTER (WHERE at > now() - interval '1 hour'), 0), coalesce(sum(n), 0) FROM access_log
-WHERE account = $1 AND verb = $2 AND at > now() - interval '24 hours' AND on_behalf = $3`
+WHERE account = $1 AND verb = ANY($2) AND at > now() - interval '24 hours' AND on_behalf = $3 AND (verb <> 'person.write' OR purpose = 'update')`
 
-// RecentAccess counts the persons that a user was shown by a verb within the
+// RecentAccess counts the persons whose files a user opened or edited within the
 // last hour and the last 24, by the database's clock.
-func (tx *Tx) RecentAccess(ctx context.Context, p access.Principal, v access.Verb) (hour, day int64, err error) {
-	err = tx.QueryRow(ctx, recentAccess, p.ID, string(v), p.OnBehalf).Scan(&hour, &day)
+func (tx *Tx) RecentAccess(ctx context.Context, p access.Principal) (hour, day int64, err error) {
+	err = tx.QueryRow(ctx, recentAccess, p.ID, []string{string(access.PersonOpen), string(access.PersonWrite)}, p.OnBehalf).Scan(&hour, &day)
 	return hour, day, err
 }
 

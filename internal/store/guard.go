@@ -21,7 +21,8 @@ type Standing struct {
 	MergedInto         cases.PersonID // zero: stands for itself
 }
 
-const lockStandings = `SELECT id, registered, living, presence, merged_into FROM person WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`
+const lockStandings = `SELECT p.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id ORDER BY 1) u
+CROSS JOIN LATERAL (SELECT id, registered, living, presence, merged_into FROM person WHERE id = u.id OFFSET 0 FOR NO KEY UPDATE) p`
 
 // LockStandings reads where people stand and keeps others from opening, or
 // deciding about, notices of the same people until the transaction ends.

@@ -16,7 +16,8 @@ type MovementRow struct {
 	Sealed []byte
 }
 
-const lockPersons = `SELECT id FROM person WHERE id = ANY($1) AND erased_at IS NULL ORDER BY id FOR NO KEY UPDATE`
+const lockPersons = `SELECT p.id FROM (SELECT DISTINCT unnest($1::uuid[]) AS id ORDER BY 1) u
+CROSS JOIN LATERAL (SELECT id FROM person WHERE id = u.id AND erased_at IS NULL OFFSET 0 FOR NO KEY UPDATE) p`
 
 // LockPersons locks people in order of their ids until the transaction ends, so
 // that the movements of one are registered one after the other, and returns
@@ -53,7 +54,8 @@ func scanMovement(r pgx.CollectableRow) (m MovementRow, err error) {
 	return m, err
 }
 
-const movementsOf = `SELECT ` + movementColumns + ` FROM movement WHERE person = ANY($1) ORDER BY event_on, recorded_at, id`
+const movementsOf = `SELECT m.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS person) u
+CROSS JOIN LATERAL (SELECT ` + movementColumns + ` FROM movement WHERE person = u.person OFFSET 0) m ORDER BY event_on, recorded_at, id`
 
 // MovementsOf returns the movements of people, undone ones too, in order of
 // event, then recording. It uses movement_person.

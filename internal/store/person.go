@@ -106,7 +106,7 @@ func (tx *Tx) PersonKey(ctx context.Context, id cases.PersonID) (key []byte, err
 	return key, err
 }
 
-const personKeys = `SELECT id, key FROM person WHERE id = ANY($1)`
+const personKeys = `SELECT p.id, p.key FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u CROSS JOIN LATERAL (SELECT id, key FROM person WHERE id = u.id OFFSET 0) p`
 
 // PersonKeys returns the wrapped keys of people; erased ones are missing.
 func (tx *Tx) PersonKeys(ctx context.Context, ids []cases.PersonID) (map[cases.PersonID][]byte, error) {

@@ -33,7 +33,8 @@ type Service struct {
 const servicesByKey = `SELECT s.person, s.office, s.kind, s.period, s.closed, s.sealed FROM unnest($1::uuid[], $2::smallint[], $3::int[]) u (p, k, n)
 CROSS JOIN LATERAL (SELECT * FROM service WHERE person = u.p AND kind = u.k AND period = u.n OFFSET 0) s`
 
-const servicesOf = `SELECT person, office, kind, period, closed, sealed FROM service WHERE person = ANY($1) ORDER BY period DESC, kind, person`
+const servicesOf = `SELECT s.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS person) u
+CROSS JOIN LATERAL (SELECT person, office, kind, period, closed, sealed FROM service WHERE person = u.person OFFSET 0) s ORDER BY period DESC, kind, person`
 
 const servicesOfPeriod = `SELECT person, office, kind, period, closed, sealed FROM service
 WHERE office = $1 AND kind = $2 AND period = $3 AND person > $4 ORDER BY person LIMIT $5`
@@ -141,7 +142,8 @@ type ServedFile struct {
 	OfferedRound uint32
 }
 
-const lockFiles = `SELECT id, office, presence, offered_round FROM person WHERE id = ANY($1) AND erased_at IS NULL ORDER BY id FOR UPDATE`
+const lockFiles = `SELECT p.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id ORDER BY 1) u
+CROSS JOIN LATERAL (SELECT id, office, presence, offered_round FROM person WHERE id = u.id AND erased_at IS NULL OFFSET 0 FOR UPDATE) p`
 
 // LockFiles locks the rows of people; erased ones, and those of others, are
 // missing. It shows nobody, so it is no read of a person.
@@ -162,24 +164,23 @@ func (tx *Tx) LockFiles(ctx context.Context, ids []cases.PersonID) (map[cases.Pe
 	return out, err
 }
 
-const served = `UPDATE person p SET profile = u.profile, offered_round = u.round
-FROM unnest($1::uuid[], $2::bytea[], $3::int[]) u (id, profile, round) WHERE p.id = u.id`
+const served = `UPDATE person SET profile = $2, offered_round = $3 WHERE id = $1`
 
 // Served writes what recording a service leaves in people's rows, the same
 // columns whatever the result: the sealed profile and the offer round.
 func (tx *Tx) Served(ctx context.Context, ids []cases.PersonID, profiles [][]byte, rounds []uint32) error {
-	if len(ids) == 0 {
-		return nil
+	// One by one: joined with a list, a planner that knows no rows yet reads all
+	// files of the office.
+	for i, id := range ids {
+		if err := tx.write(served, [16]byte(id), profiles[i], int32(rounds[i])); err != nil {
+			return err
+		}
 	}
-	n := make([]int32, len(rounds))
-	for i, r := range rounds {
-		n[i] = int32(r)
-	}
-	return tx.write(served, uuids(ids), profiles, n)
+	return nil
 }
 
-const rootsOf = `SELECT id, merged_into FROM person WHERE id = ANY($1)`
-const mergedInto = `SELECT id, merged_into FROM person WHERE merged_into = ANY($1)`
+const rootsOf = `SELECT p.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u CROSS JOIN LATERAL (SELECT id, merged_into FROM person WHERE id = u.id OFFSET 0) p`
+const mergedInto = `SELECT p.* FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) u CROSS JOIN LATERAL (SELECT id, merged_into FROM person WHERE merged_into = u.id OFFSET 0) p`
 
 // chain bounds how long merged files are followed.
 const chain = 20

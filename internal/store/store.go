@@ -145,80 +145,6 @@ func (tx *Tx) Epoch(ctx context.Context) (s string, err error) {
 	return s, err
 }
 
-// Tx is a transaction under one role. It is not safe for concurrent use.
-//
-// Writes whose results nobody reads are not sent one by one: they wait, in
-// order, until something is read or the transaction commits, and then cross to
-// the server together. Their errors come then.
-type Tx struct {
-	querier
-	Role Role
-
-	behind *pgx.Batch // writes not sent yet; nil: none
-	hidden [][16]byte // restricted persons whose cases are hidden at the end
-}
-
-// querier is what a connection and a transaction of pgx have in common.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
-
-// write queues a statement.
-func (tx *Tx) write(sql string, args ...any) error {
-	if tx.behind == nil {
-		tx.behind = &pgx.Batch{}
-	}
-	tx.behind.Queue(sql, args...)
-	return nil
-}
-
-// flush sends the queued writes in one round trip.
-func (tx *Tx) flush(ctx context.Context) error {
-	if tx.behind == nil {
-		return nil
-	}
-	b := tx.behind
-	tx.behind = nil
-	return tx.SendBatch(ctx, b).Close()
-}
-
-// Flush sends the writes that wait for the commit, so that an error of theirs
-// shows in a transaction that will be rolled back.
-func (tx *Tx) Flush(ctx context.Context) error { return tx.flush(ctx) }
-
-// Query flushes and queries.
-func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := tx.flush(ctx); err != nil {
-		return nil, err
-	}
-	return tx.querier.Query(ctx, sql, args...)
-}
-
-// QueryRow flushes and queries for one row.
-func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if err := tx.flush(ctx); err != nil {
-		return failedRow{err}
-	}
-	return tx.querier.QueryRow(ctx, sql, args...)
-}
-
-// Exec flushes and executes.
-func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if err := tx.flush(ctx); err != nil {
-		return pgconn.CommandTag{}, err
-	}
-	return tx.querier.Exec(ctx, sql, args...)
-}
-
-// failedRow is a row that could not be asked for.
-type failedRow struct{ err error }
-
-// Scan returns why.
-func (r failedRow) Scan(...any) error { return r.err }
-
 // InDesk runs fn in a transaction that sees only offices. An error of fn rolls
 // back. A deadlock or serialization failure runs fn again, at most four times,
 // so fn must have no effects of its own.
@@ -287,36 +213,6 @@ func (db *DB) once(ctx context.Context, pool *pgxpool.Pool, role Role, account s
 		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
 	}
 	return err
-}
-
-// commit sends what is queued and commits, in one round trip. A transaction
-// that the server had aborted answers ROLLBACK to that.
-func (tx *Tx) commit(ctx context.Context) error {
-	if len(tx.hidden) > 0 {
-		_ = tx.write(hideSides, tx.hidden) // it only queues
-	}
-	if tx.behind == nil {
-		t, err := tx.querier.Exec(ctx, "COMMIT")
-		if err == nil && t.String() == "ROLLBACK" {
-			err = pgx.ErrTxCommitRollback
-		}
-		return err
-	}
-	n := tx.behind.Len()
-	tx.behind.Queue("COMMIT")
-	b := tx.SendBatch(ctx, tx.behind)
-	tx.behind = nil
-	for range n {
-		if _, err := b.Exec(); err != nil {
-			_ = b.Close() // the first error counts
-			return err
-		}
-	}
-	t, err := b.Exec()
-	if err == nil && t.String() == "ROLLBACK" {
-		err = pgx.ErrTxCommitRollback
-	}
-	return errors.Join(err, b.Close())
 }
 
 // SetOffices limits the rest of the transaction to offices: code uses it to

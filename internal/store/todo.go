@@ -134,11 +134,13 @@ type TodoDuplicate struct {
 }
 
 // duplicate_open gives an office's proposals in order. One of which a file is
-// restricted to others is not there.
+// restricted to others, erased, or merged since is not there, as in
+// ListDuplicates.
 const todoDuplicates = `SELECT d.* FROM unnest($1::bigint[]) o (office) CROSS JOIN LATERAL (
     SELECT office, a, b, at FROM duplicate
     WHERE office = o.office AND state = 0 AND (at, a, b) > ($2::timestamptz, $3::uuid, $4::uuid)
-        AND (SELECT true FROM person p WHERE p.id = duplicate.a LIMIT 1) AND (SELECT true FROM person p WHERE p.id = duplicate.b LIMIT 1)
+        AND (SELECT true FROM person p WHERE p.id = duplicate.a AND p.merged_into IS NULL AND p.erased_at IS NULL LIMIT 1)
+        AND (SELECT true FROM person p WHERE p.id = duplicate.b AND p.merged_into IS NULL AND p.erased_at IS NULL LIMIT 1)
     ORDER BY at, a, b LIMIT $5
 ) d ORDER BY d.at, d.a, d.b LIMIT $5`
 
@@ -156,7 +158,8 @@ func (tx *Tx) TodoDuplicates(ctx context.Context, offices []area.Key, after Todo
 
 const countTodoDuplicates = `SELECT coalesce(sum(c.n), 0)::bigint FROM unnest($1::bigint[]) o (office) CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (SELECT 1 FROM duplicate WHERE office = o.office AND state = 0
-        AND (SELECT true FROM person p WHERE p.id = duplicate.a LIMIT 1) AND (SELECT true FROM person p WHERE p.id = duplicate.b LIMIT 1) LIMIT $2) q) c`
+        AND (SELECT true FROM person p WHERE p.id = duplicate.a AND p.merged_into IS NULL AND p.erased_at IS NULL LIMIT 1)
+        AND (SELECT true FROM person p WHERE p.id = duplicate.b AND p.merged_into IS NULL AND p.erased_at IS NULL LIMIT 1) LIMIT $2) q) c`
 
 // CountTodoDuplicates counts them, up to TodoMost+1 of an office.
 func (tx *Tx) CountTodoDuplicates(ctx context.Context, offices []area.Key) (n int64, err error) {
@@ -177,15 +180,15 @@ type TodoApproval struct {
 // approval_open gives an office's in order.
 const todoApprovals = `SELECT a.* FROM unnest($1::bigint[]) o (office) CROSS JOIN LATERAL (
     SELECT id, office, kind, about, detail, asked_at FROM approval
-    WHERE office = o.office AND approved_at IS NULL AND used_at IS NULL AND asked_by <> $2 AND (asked_at, id) > ($3::timestamptz, $4::uuid)
-        AND (SELECT true FROM person p WHERE p.id = approval.about LIMIT 1)
-    ORDER BY asked_at, id LIMIT $5
-) a ORDER BY a.asked_at, a.id LIMIT $5`
+    WHERE office = o.office AND approved_at IS NULL AND used_at IS NULL AND asked_by <> $2 AND (asked_at, id) > ($3::timestamptz, $4::uuid) AND asked_at > $5
+        AND (SELECT true FROM person p WHERE p.id = approval.about AND p.erased_at IS NULL LIMIT 1)
+    ORDER BY asked_at, id LIMIT $6
+) a ORDER BY a.asked_at, a.id LIMIT $6`
 
-// TodoApprovals returns what others than account ask a second user for, oldest
-// first.
-func (tx *Tx) TodoApprovals(ctx context.Context, offices []area.Key, account string, after TodoPlace, limit int) ([]TodoApproval, error) {
-	rows, err := tx.Query(ctx, todoApprovals, ints(offices), account, after.at(), after.ID, limit)
+// TodoApprovals returns what others than account have asked a second user for
+// after since, oldest first.
+func (tx *Tx) TodoApprovals(ctx context.Context, offices []area.Key, account string, since time.Time, after TodoPlace, limit int) ([]TodoApproval, error) {
+	rows, err := tx.Query(ctx, todoApprovals, ints(offices), account, after.at(), after.ID, since, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -198,12 +201,12 @@ func (tx *Tx) TodoApprovals(ctx context.Context, offices []area.Key, account str
 }
 
 const countTodoApprovals = `SELECT coalesce(sum(c.n), 0)::bigint FROM unnest($1::bigint[]) o (office) CROSS JOIN LATERAL (
-    SELECT count(*) AS n FROM (SELECT 1 FROM approval WHERE office = o.office AND approved_at IS NULL AND used_at IS NULL AND asked_by <> $2
-        AND (SELECT true FROM person p WHERE p.id = approval.about LIMIT 1) LIMIT $3) q) c`
+    SELECT count(*) AS n FROM (SELECT 1 FROM approval WHERE office = o.office AND approved_at IS NULL AND used_at IS NULL AND asked_by <> $2 AND asked_at > $3
+        AND (SELECT true FROM person p WHERE p.id = approval.about AND p.erased_at IS NULL LIMIT 1) LIMIT $4) q) c`
 
 // CountTodoApprovals counts them, up to TodoMost+1 of an office.
-func (tx *Tx) CountTodoApprovals(ctx context.Context, offices []area.Key, account string) (n int64, err error) {
-	err = tx.QueryRow(ctx, countTodoApprovals, ints(offices), account, TodoMost+1).Scan(&n)
+func (tx *Tx) CountTodoApprovals(ctx context.Context, offices []area.Key, account string, since time.Time) (n int64, err error) {
+	err = tx.QueryRow(ctx, countTodoApprovals, ints(offices), account, since, TodoMost+1).Scan(&n)
 	return n, err
 }
 

@@ -85,7 +85,7 @@ func (t *Todo) countOthers(ctx context.Context, tx *store.Tx, p access.Principal
 	case Duplicate:
 		return tx.CountTodoDuplicates(ctx, offices)
 	case Approve:
-		return tx.CountTodoApprovals(ctx, offices, p.ID)
+		return tx.CountTodoApprovals(ctx, offices, p.ID, t.approvable())
 	}
 	today, months, err := t.certificateMonths()
 	if err != nil {

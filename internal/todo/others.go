@@ -2,6 +2,7 @@ package todo
 
 import (
 	"context"
+	"time"
 
 	"yipan/internal/access"
 	"yipan/internal/area"
@@ -73,7 +74,7 @@ func (t *Todo) duplicates(ctx context.Context, tx *store.Tx, offices []area.Key,
 }
 
 func (t *Todo) approvals(ctx context.Context, tx *store.Tx, p access.Principal, offices []area.Key, after store.TodoPlace, limit int) ([]Entry, error) {
-	rows, err := tx.TodoApprovals(ctx, offices, p.ID, after, limit)
+	rows, err := tx.TodoApprovals(ctx, offices, p.ID, t.approvable(), after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +91,9 @@ func (t *Todo) approvals(ctx context.Context, tx *store.Tx, p access.Principal, 
 	}
 	return out, err
 }
+
+// approvable is since when what was asked for can still be approved.
+func (t *Todo) approvable() time.Time { return t.Now().Add(-desk.ApprovalLasts) }
 
 func (t *Todo) certificates(ctx context.Context, tx *store.Tx, offices []area.Key, after store.TodoPlace, limit int) ([]Entry, error) {
 	today, months, err := t.certificateMonths()

@@ -42,10 +42,11 @@ type Result struct {
 	Lines        []Line // what to try by hand
 }
 
-// Phase is how long a part of the run took.
+// Phase is how long a part of the run took. Name, in English, is for logs; Title
+// is in the language of the run.
 type Phase struct {
-	Name string
-	Took time.Duration
+	Name, Title string
+	Took        time.Duration
 }
 
 // run is a run under way.
@@ -136,7 +137,7 @@ func (r *run) script(ctx context.Context) error {
 			r.postMortem(ctx)
 			return err
 		}
-		ph := Phase{Name: p.en, Took: time.Since(from)}
+		ph := Phase{Name: p.en, Title: r.t(p.zh, p.en), Took: time.Since(from)}
 		r.result.Phases = append(r.result.Phases, ph)
 		r.log.Info("phase done", "phase", ph.Name, "ms", ph.Took.Milliseconds())
 	}

@@ -39,8 +39,15 @@ func (f *file) profile(registered, living area.Key) *ledgerv1.Profile {
 }
 
 // movement is the movement that a row of the roster tells, with the request id
-// of the row.
+// of the row; the same whenever it is asked for.
 func (r *run) movement(f *file) *ledgerv1.MovementInput {
+	if f.moved == nil {
+		f.moved = r.newMovement(f)
+	}
+	return f.moved
+}
+
+func (r *run) newMovement(f *file) *ledgerv1.MovementInput {
 	q := f.request
 	m := &ledgerv1.MovementInput{
 		RequestId: q.GetRequestId(), Office: r.spec.Origin.String(), PersonId: f.person, EventDate: q.GetFields().GetEventDate(),

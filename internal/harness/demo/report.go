@@ -154,7 +154,7 @@ func (r *run) sayTrips(ctx context.Context) error {
 		}
 		for _, peer := range resp.GetPeers() {
 			if peer.GetRoundTripMs() > 0 {
-				r.say("%s → %s：最近一次往返 %d ms，已签收 %d 件，对帐补齐 %d 件", "%s → %s: last round trip %d ms, %d items settled, %d mended by statements",
+				r.say("%s → %s：最近一次往返 %d 毫秒，已签收 %d 件，对帐补齐 %d 件", "%s → %s: last round trip %d ms, %d items settled, %d mended by statements",
 					area.FullName(p.Area), peer.GetName(), peer.GetRoundTripMs(), peer.GetSettled(), peer.GetMended())
 			}
 		}
@@ -173,7 +173,7 @@ func (r *run) sayTrips(ctx context.Context) error {
 	}
 	if len(took) > 0 {
 		slices.Sort(took)
-		r.say("从发出到对方签收（%d 件）：中位 %d ms，最长 %d ms", "from opening to the other node's signature (%d cases): median %d ms, longest %d ms",
+		r.say("从发出到对方签收（%d 件）：中位 %d 毫秒，最长 %d 毫秒", "from opening to the other node's signature (%d cases): median %d ms, longest %d ms",
 			len(took), took[len(took)/2].Milliseconds(), took[len(took)-1].Milliseconds())
 	}
 	return nil
@@ -183,6 +183,6 @@ func (r *run) sayTrips(ctx context.Context) error {
 func (r *run) tellEnd() {
 	r.head("完成", "done")
 	for _, p := range r.result.Phases {
-		r.say("%-62s %6d ms", "%-62s %6d ms", p.Name, p.Took.Milliseconds())
+		r.say("%6d 毫秒  %s", "%6d ms  %s", p.Took.Milliseconds(), p.Title)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"yipan/internal/cli"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
+	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 	nodev1 "yipan/internal/gen/yipan/node/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
 	"yipan/internal/harness/roster"
@@ -32,12 +33,14 @@ type place struct {
 	distributor string
 	operator    string // county operator
 	admin       string
+	auditor     string
 }
 
 // file is one person of the roster on the way.
 type file struct {
 	*roster.Person
 	request *casesv1.OpenCaseRequest
+	moved   *ledgerv1.MovementInput
 	id      string // of the case
 	second  string // of the notice sent by mistake
 	child   string // of the notice that follows a reroute
@@ -108,13 +111,14 @@ func (r *run) setUp(ctx context.Context) (*os.File, error) {
 func counterparts(folder string, county area.Key, townships ...area.Key) *place {
 	p := &place{
 		Node:   &town.Node{NodeConfig: town.NodeConfig{Folder: folder, Area: county, Name: area.FullName(county) + "流动人口服务中心"}},
-		clerks: map[area.Key]string{}, distributor: "distributor", operator: "county", admin: "admin",
+		clerks: map[area.Key]string{}, distributor: "distributor", operator: "county", admin: "admin", auditor: "auditor",
 	}
 	p.Accounts = []town.Account{
 		{Name: p.admin, Role: access.Admin},
 		{Name: p.operator, Role: access.County, Offices: []area.Key{county}},
 		{Name: p.distributor, Role: access.Distributor, Offices: []area.Key{county}},
 	}
+	p.Accounts = append(p.Accounts, town.Account{Name: p.auditor, Role: access.Auditor, Offices: append([]area.Key{county}, townships...)})
 	for _, k := range townships {
 		name := "clerk-" + k.Short()
 		p.clerks[k] = name

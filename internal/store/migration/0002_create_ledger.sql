@@ -74,7 +74,7 @@ CREATE TABLE lookup (
     ix        bytea NOT NULL,
     person    uuid NOT NULL,
     index_key bytea NOT NULL,
-    PRIMARY KEY (office, use, ix, person)
+    PRIMARY KEY (ix, use, office, person)
 );
 CREATE INDEX lookup_person ON lookup (person, use);
 
@@ -135,8 +135,8 @@ CREATE TABLE service (
     sealed bytea NOT NULL,
     PRIMARY KEY (person, kind, period)
 );
--- A recount goes by it.
-CREATE INDEX service_period ON service (office, kind, period, person);
+-- A recount goes by it. It does not begin with the office, see person_doc.
+CREATE INDEX service_period ON service (kind, period, office, person);
 
 -- service_tally: all reasons of an office, kind and period in one sealed row of
 -- fixed size that every event rewrites.
@@ -282,6 +282,7 @@ GRANT SELECT, INSERT, UPDATE ON duplicate, service_tally TO yipan_exchange;
 GRANT DELETE ON bulk TO yipan_app;
 GRANT DELETE ON former_name, keeper, service, person_event, movement, duplicate TO yipan_exchange;
 GRANT SELECT ON former_name, keeper, movement TO yipan_exchange;
+GRANT INSERT ON keeper TO yipan_exchange; -- a restored node hides again who was restricted after the backup
 GRANT SELECT ON village TO yipan_app, yipan_exchange;
 
 -- reads_of: who looked at persons, for the slip that a person gets. An overlap of

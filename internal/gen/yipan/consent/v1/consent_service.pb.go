@@ -310,7 +310,9 @@ func (x *RecordConsentRequest) GetConsent() *Consent {
 type RecordConsentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As recorded.
-	Consent       *Consent `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
+	Consent *Consent `protobuf:"bytes,1,opt,name=consent,proto3" json:"consent,omitempty"`
+	// What the clerk should look at: a text version that no policy knows.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -348,6 +350,13 @@ func (*RecordConsentResponse) Descriptor() ([]byte, []int) {
 func (x *RecordConsentResponse) GetConsent() *Consent {
 	if x != nil {
 		return x.Consent
+	}
+	return nil
+}
+
+func (x *RecordConsentResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -603,9 +612,10 @@ const file_yipan_consent_v1_consent_service_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x16\n" +
 	"\x06office\x18\x02 \x01(\tR\x06office\x120\n" +
 	"\x06person\x18\x03 \x01(\v2\x18.yipan.consent.v1.PersonR\x06person\x123\n" +
-	"\aconsent\x18\x04 \x01(\v2\x19.yipan.consent.v1.ConsentR\aconsent\"L\n" +
+	"\aconsent\x18\x04 \x01(\v2\x19.yipan.consent.v1.ConsentR\aconsent\"h\n" +
 	"\x15RecordConsentResponse\x123\n" +
-	"\aconsent\x18\x01 \x01(\v2\x19.yipan.consent.v1.ConsentR\aconsent\"V\n" +
+	"\aconsent\x18\x01 \x01(\v2\x19.yipan.consent.v1.ConsentR\aconsent\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"V\n" +
 	"\x16WithdrawConsentRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +

@@ -455,8 +455,10 @@ type UpdatePersonResponse struct {
 	Warnings []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Cases that were corrected because of it.
 	CorrectedCaseIds []string `protobuf:"bytes,3,rep,name=corrected_case_ids,json=correctedCaseIds,proto3" json:"corrected_case_ids,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Notices that waited for the person's new document and are paired now.
+	PairedCaseIds []string `protobuf:"bytes,4,rep,name=paired_case_ids,json=pairedCaseIds,proto3" json:"paired_case_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdatePersonResponse) Reset() {
@@ -506,6 +508,13 @@ func (x *UpdatePersonResponse) GetWarnings() []string {
 func (x *UpdatePersonResponse) GetCorrectedCaseIds() []string {
 	if x != nil {
 		return x.CorrectedCaseIds
+	}
+	return nil
+}
+
+func (x *UpdatePersonResponse) GetPairedCaseIds() []string {
+	if x != nil {
+		return x.PairedCaseIds
 	}
 	return nil
 }
@@ -1966,11 +1975,12 @@ const file_yipan_ledger_v1_person_service_proto_rawDesc = "" +
 	"\rupdate_fields\x18\x05 \x03(\tR\fupdateFields\x12\x1d\n" +
 	"\n" +
 	"event_date\x18\x06 \x01(\tR\teventDate\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\"\x91\x01\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\"\xb9\x01\n" +
 	"\x14UpdatePersonResponse\x12/\n" +
 	"\x06person\x18\x01 \x01(\v2\x17.yipan.ledger.v1.PersonR\x06person\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\x12,\n" +
-	"\x12corrected_case_ids\x18\x03 \x03(\tR\x10correctedCaseIds\"\xa9\x02\n" +
+	"\x12corrected_case_ids\x18\x03 \x03(\tR\x10correctedCaseIds\x12&\n" +
+	"\x0fpaired_case_ids\x18\x04 \x03(\tR\rpairedCaseIds\"\xa9\x02\n" +
 	"\x14SearchPersonsRequest\x12\x16\n" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x14\n" +

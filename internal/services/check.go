@@ -1,4 +1,4 @@
-package people
+package services
 
 import (
 	"slices"
@@ -9,9 +9,9 @@ import (
 	"yipan/internal/ledger"
 )
 
-// CheckService refuses a record that is wrong whoever it is about. today is the
+// checkRecord refuses a record that is wrong whoever it is about. today is the
 // last day that it may name as past.
-func CheckService(kind ledger.Service, r *ledger.ServiceRecord, today civil.Date) error {
+func checkRecord(kind ledger.Service, r *ledger.ServiceRecord, today civil.Date) error {
 	switch {
 	case !kind.Known():
 		return fault.Invalid("SERVICE_KIND", "unknown kind of service").Zh("服务类别代码不正确").On("kind")

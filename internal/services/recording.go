@@ -1,4 +1,4 @@
-package people
+package services
 
 import (
 	"bytes"
@@ -10,18 +10,23 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/civil"
+	"yipan/internal/desk"
 	"yipan/internal/fault"
 	"yipan/internal/ledger"
+	"yipan/internal/people"
 	"yipan/internal/seal"
 	"yipan/internal/store"
 )
 
-// ServiceEntry is one service to record in a person's file.
-type ServiceEntry struct {
+// entry is one service to record in a person's file.
+type entry struct {
 	Person cases.PersonID
 	Kind   ledger.Service
+	// Under, where not 0, is the kind whose row is written for Standing in place of
+	// Kind's: between offer rounds nothing but this could rewrite one of those.
+	Under ledger.Service
 	// Period is an offer round (year × 10 + number) or a month (year × 100 +
-	// month); 0, for Standing alone: none.
+	// month).
 	Period uint32
 	Record ledger.ServiceRecord
 	// Origin is the area that the record's consent must cover; 0: any.
@@ -30,8 +35,8 @@ type ServiceEntry struct {
 	Standing *bool
 }
 
-// ServiceDone is what became of an entry.
-type ServiceDone struct {
+// done is what became of an entry.
+type done struct {
 	Person   cases.PersonID // the file; of a merged one, that which it went into
 	Office   area.Key
 	Record   ledger.ServiceRecord // as it stands now
@@ -39,20 +44,20 @@ type ServiceDone struct {
 	Err      error                // why it was refused; nothing of it was recorded
 }
 
-// RecordServices records services, each by itself: what is wrong with one does
+// recordAll records services, each by itself: what is wrong with one does
 // not touch the others. What is written and locked does not depend on any
 // result (SECURITY D4): of each person the consents are kept, the row with its
 // profile is rewritten, and so are the service and its tally. Entries have been
 // checked for what needs no file; the caller has authorised, and logs.
-func (l *People) RecordServices(ctx context.Context, tx *store.Tx, entries []ServiceEntry) ([]ServiceDone, error) {
+func (s *Services) recordAll(ctx context.Context, tx *store.Tx, entries []entry) ([]done, error) {
 	r := &recording{
-		l: l, tx: tx, profiles: map[cases.PersonID]*ledger.Profile{}, touched: map[cases.PersonID]bool{},
+		s: s, tx: tx, profiles: map[cases.PersonID]*ledger.Profile{}, touched: map[cases.PersonID]bool{},
 		now: map[store.ServiceKey]ledger.ServiceRecord{}, changes: map[book.TallyKey][]func(*ledger.Tally){},
 	}
 	if err := r.load(ctx, entries); err != nil {
 		return nil, err
 	}
-	out := make([]ServiceDone, len(entries))
+	out := make([]done, len(entries))
 	for i := range entries {
 		d := &out[i]
 		d.Person = r.roots[entries[i].Person]
@@ -66,9 +71,9 @@ func (l *People) RecordServices(ctx context.Context, tx *store.Tx, entries []Ser
 	return out, r.write(ctx)
 }
 
-// recording is one call of RecordServices.
+// recording is one call of recordAll.
 type recording struct {
-	l        *People
+	s        *Services
 	tx       *store.Tx
 	roots    map[cases.PersonID]cases.PersonID
 	groups   map[cases.PersonID][]cases.PersonID
@@ -84,7 +89,7 @@ type recording struct {
 }
 
 // load locks: consents before people, and people in order of their ids.
-func (r *recording) load(ctx context.Context, entries []ServiceEntry) (err error) {
+func (r *recording) load(ctx context.Context, entries []entry) (err error) {
 	named := map[cases.PersonID]bool{}
 	for _, e := range entries {
 		named[e.Person] = true
@@ -101,13 +106,13 @@ func (r *recording) load(ctx context.Context, entries []ServiceEntry) (err error
 	for _, g := range r.groups {
 		all = append(all, g...)
 	}
-	if r.consents, err = r.l.Book.ConsentsOf(ctx, r.tx, all); err != nil {
+	if r.consents, err = r.s.Book.ConsentsOf(ctx, r.tx, all); err != nil {
 		return err
 	}
 	if r.files, err = r.tx.LockFiles(ctx, all); err != nil {
 		return err
 	}
-	if r.keys, err = r.l.Book.PersonKeys(ctx, r.tx, all); err != nil {
+	if r.keys, err = r.s.Book.PersonKeys(ctx, r.tx, all); err != nil {
 		return err
 	}
 	rows, err := r.tx.PersonsByID(ctx, all)
@@ -116,7 +121,7 @@ func (r *recording) load(ctx context.Context, entries []ServiceEntry) (err error
 	}
 	for i := range rows {
 		if key := r.keys[rows[i].ID]; key != nil {
-			f, err := OpenProfile(key, &rows[i])
+			f, err := people.OpenProfile(key, &rows[i])
 			if err != nil {
 				return err
 			}
@@ -131,14 +136,21 @@ func (r *recording) load(ctx context.Context, entries []ServiceEntry) (err error
 	return err
 }
 
-func (r *recording) key(e *ServiceEntry) store.ServiceKey {
-	return store.ServiceKey{Person: r.roots[e.Person], Kind: e.Kind, Period: e.Period}
+func (e *entry) row() ledger.Service {
+	if e.Under != 0 {
+		return e.Under
+	}
+	return e.Kind
 }
 
-func (r *recording) one(ctx context.Context, e *ServiceEntry, d *ServiceDone) error {
+func (r *recording) key(e *entry) store.ServiceKey {
+	return store.ServiceKey{Person: r.roots[e.Person], Kind: e.row(), Period: e.Period}
+}
+
+func (r *recording) one(ctx context.Context, e *entry, d *done) error {
 	file, ok := r.files[d.Person]
 	if !ok || r.profiles[d.Person] == nil {
-		return NotFound().On("person_id")
+		return people.NotFound().On("person_id")
 	}
 	d.Office = file.Office
 	if err := r.consent(ctx, e, d.Person); err != nil {
@@ -156,8 +168,7 @@ func (r *recording) one(ctx context.Context, e *ServiceEntry, d *ServiceDone) er
 		// What was there is written again, so that this is a write like any other.
 		d.Record = old
 		r.put(e, d, old)
-		return fault.Conflict("STANDING_REFUSAL", "the person refused this service once and for all").
-			Zh("本人已表示不再接受此项服务。请不要再询问；本人主动改变意愿的，先取消该意愿再登记").On("result")
+		return desk.StandingRefusal()
 	case refused:
 		d.Warnings = append(d.Warnings, "本人此前已表示不再接受此项服务，意愿继续有效")
 	}
@@ -191,7 +202,7 @@ func (r *recording) refused(kind ledger.Service, root cases.PersonID) bool {
 
 // settle keeps in the profile what the person said once and for all, and takes
 // it out of every file where the person changed it.
-func (r *recording) settle(e *ServiceEntry, root cases.PersonID) {
+func (r *recording) settle(e *entry, root cases.PersonID) {
 	refuses := e.Standing != nil && *e.Standing || e.Standing == nil && e.Record.Result == ledger.OfferStandingRefusal
 	switch {
 	case refuses && !r.refused(e.Kind, root):
@@ -210,20 +221,17 @@ func (r *recording) settle(e *ServiceEntry, root cases.PersonID) {
 	}
 }
 
-func (r *recording) put(e *ServiceEntry, d *ServiceDone, old ledger.ServiceRecord) {
+func (r *recording) put(e *entry, d *done, old ledger.ServiceRecord) {
 	for _, id := range r.groups[d.Person] {
 		if r.profiles[id] != nil {
 			r.touched[id] = true
 		}
 	}
-	if e.Period == 0 {
-		return
-	}
 	r.now[r.key(e)] = d.Record
 	from, to := old.Result, d.Record.Result
-	k := book.TallyKey{Office: d.Office, Kind: e.Kind, Period: e.Period}
+	k := book.TallyKey{Office: d.Office, Kind: e.row(), Period: e.Period}
 	r.changes[k] = append(r.changes[k], func(t *ledger.Tally) { t.Move(from, to) })
-	if e.Kind != ledger.ThreeChecks {
+	if e.row() != ledger.ThreeChecks {
 		return
 	}
 	f := r.files[d.Person]
@@ -257,14 +265,14 @@ func (r *recording) stands(k store.ServiceKey) (ledger.ServiceRecord, error) {
 
 // consent checks the consent that a record cites. Another's is told apart from
 // none at all, as everywhere.
-func (r *recording) consent(ctx context.Context, e *ServiceEntry, root cases.PersonID) error {
+func (r *recording) consent(ctx context.Context, e *entry, root cases.PersonID) error {
 	id := e.Record.Consent
 	if id.IsZero() {
 		return nil
 	}
 	c, ok := r.consents[id]
 	if !ok {
-		others, err := r.l.Book.Consents(ctx, r.tx, []cases.ConsentID{id})
+		others, err := r.s.Book.Consents(ctx, r.tx, []cases.ConsentID{id})
 		if err != nil {
 			return err
 		}
@@ -281,7 +289,7 @@ func (r *recording) consent(ctx context.Context, e *ServiceEntry, root cases.Per
 		return fault.Invalid("CONSENT_PERSON", "consent %s is of another person", id).Zh("该同意书不属于此人").On("consent_id")
 	case !c.WithdrawnAt.IsZero():
 		return fault.Invalid("CONSENT_WITHDRAWN", "consent %s was withdrawn", id).Zh("本人已撤回该同意").On("consent_id")
-	case !c.Covers(ledger.PurposeFeedback, to, r.l.Now()):
+	case !c.Covers(ledger.PurposeFeedback, to, r.s.Now()):
 		return fault.Invalid("CONSENT_SCOPE", "consent %s does not cover purpose, recipient or time", id).Zh("该同意书的用途、接收方或有效期不适用").On("consent_id")
 	}
 	return nil
@@ -293,7 +301,7 @@ func (r *recording) write(ctx context.Context) error {
 	profiles, rounds := make([][]byte, len(ids)), make([]uint32, len(ids))
 	for i, id := range ids {
 		var err error
-		if profiles[i], err = SealProfile(r.keys[id], id, r.profiles[id]); err != nil {
+		if profiles[i], err = people.SealProfile(r.keys[id], id, r.profiles[id]); err != nil {
 			return err
 		}
 		rounds[i] = r.files[id].OfferedRound
@@ -313,5 +321,5 @@ func (r *recording) write(ctx context.Context) error {
 	if err := r.tx.PutServices(ctx, rows); err != nil {
 		return err
 	}
-	return r.l.Book.ChangeTallies(ctx, r.tx, r.changes)
+	return r.s.Book.ChangeTallies(ctx, r.tx, r.changes)
 }
