@@ -103,6 +103,18 @@ func (d *Desk) Follow(ctx context.Context, tx *store.Tx, p access.Principal, per
 	return out, d.Book.Project(ctx, tx, all, p.Offices)
 }
 
+// LockCases locks the cases about a person's files at an office. Cases come
+// before persons and consents in every transaction: who will change some of them
+// calls it first.
+func (d *Desk) LockCases(ctx context.Context, tx *store.Tx, persons []cases.PersonID, office area.Key) error {
+	_, ids, err := sidesAt(ctx, tx, persons, office)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	_, err = tx.LockLegs(ctx, ids)
+	return err
+}
+
 // sidesAt returns an office's sides of the cases about people, by case, and the
 // cases in order of their ids.
 func sidesAt(ctx context.Context, tx *store.Tx, persons []cases.PersonID, office area.Key) (map[cases.CaseID]store.Side, []cases.CaseID, error) {

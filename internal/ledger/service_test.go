@@ -77,7 +77,7 @@ func TestServiceFormsFit(t *testing.T) {
 	for _, r := range ledger.ServiceResults() {
 		tally.Living, tally.Erased = add(tally.Living, r), add(tally.Erased, r)
 	}
-	if b, err = ledger.Encode(tally, ledger.TallyBytes); err != nil {
+	if _, err = ledger.Encode(tally, ledger.TallyBytes); err != nil {
 		t.Fatal(err)
 	}
 	full.Findings["iud"] = strings.Repeat("<", 400)

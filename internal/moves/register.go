@@ -140,6 +140,9 @@ func (m *Moves) load(ctx context.Context, tx *store.Tx, w *work) error {
 	if err != nil {
 		return err
 	}
+	if err := m.Desk.LockCases(ctx, tx, group, w.office); err != nil {
+		return err
+	}
 	rows, err := tx.LockPersonRows(ctx, group)
 	if err != nil {
 		return err

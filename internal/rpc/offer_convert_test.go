@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -111,7 +112,7 @@ func TestWithin(t *testing.T) {
 		t.Errorf("field %v", err)
 	}
 	for _, err := range []error{fault.Denied("NOT_ALLOWED", "x"), fault.Invalid("X", "x").On("service.kind")} {
-		if within("service.", err) != err {
+		if !errors.Is(within("service.", err), err) {
 			t.Errorf("changed %v", err)
 		}
 	}
