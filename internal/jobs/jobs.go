@@ -66,8 +66,8 @@ func New(c Config) *Jobs {
 			n, err := d.EraseMisrouted(ctx)
 			return int64(n), err
 		}},
-		{name: "reindex", run: func(ctx context.Context) (int64, error) { return d.People.Reindex(ctx, d.Offices()) }},
-		{name: "pair", run: sparing(j.now, d.PairOpen)},
+		{name: "reindex", every: DefaultInterval, run: func(ctx context.Context) (int64, error) { return d.People.Reindex(ctx, d.Offices()) }},
+		{name: "pair", every: DefaultInterval, run: sparing(j.now, d.PairOpen)},
 		{name: "pair met", every: 5 * time.Minute, run: sparing(j.now, d.PairMet)},
 		{name: "strays", every: 24 * time.Hour, run: func(ctx context.Context) (int64, error) {
 			n, err := d.EraseStrays(ctx)
