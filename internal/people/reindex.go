@@ -35,8 +35,8 @@ import (
 const (
 	reindexBatch = 200    // files a transaction
 	reindexTurn  = 10_000 // files a turn: the exchange goes first
-	// reindexAgain is between two looks at everything beside the rows, for which
-	// there is no quick way.
+	// reindexAgain is between two looks at everything: there is no quick way, since
+	// an index for it would cost every registration.
 	reindexAgain = time.Hour
 )
 
@@ -44,6 +44,8 @@ const (
 type reindexing struct {
 	mu     sync.Mutex
 	key    seal.KeyID              // under which everything is being put
+	after  cases.PersonID          // files up to this one are done
+	list   []cases.PersonID        // the next ones, found by reading all files once
 	looked time.Time               // when nothing was found anywhere
 	broken map[cases.PersonID]bool // files that do not open
 }
@@ -72,7 +74,7 @@ func (l *People) Reindex(ctx context.Context, offices []area.Key) (n int64, err 
 		return 0, err
 	}
 	if current := l.Keys.Index().ID(); r.key != current {
-		r.key, r.looked, r.broken = current, time.Time{}, map[cases.PersonID]bool{}
+		r.key, r.after, r.list, r.looked, r.broken = current, cases.PersonID{}, nil, time.Time{}, map[cases.PersonID]bool{}
 	}
 	rotating := l.Keys.OldestIndex().ID() != r.key
 	looked := func() bool { return !r.looked.IsZero() && l.Now().Sub(r.looked) < reindexAgain }
@@ -87,20 +89,21 @@ func (l *People) Reindex(ctx context.Context, offices []area.Key) (n int64, err 
 			return 0, err
 		}
 	}
-	for n < reindexTurn && len(offices) > 0 {
-		// Rows first: nobody waits long for what is quickly found.
-		beside := rotating && !looked()
+	// Once a process, for a database from before a rotation, and again and again
+	// as long as an old key lives.
+	for n < reindexTurn && len(offices) > 0 && (rotating || r.looked.IsZero()) && !looked() {
 		var done, seen int
+		var last cases.PersonID
 		err := l.DB.InExchange(ctx, offices, func(tx *store.Tx) (err error) {
-			done, seen, err = l.reindexSome(ctx, tx, offices, beside)
+			done, seen, last, err = l.reindexSome(ctx, tx)
 			return err
 		})
 		if err != nil {
 			return n, err
 		}
 		n += int64(done)
-		if seen == 0 && beside {
-			r.looked = l.Now()
+		if r.after = last; seen == 0 {
+			r.looked, r.after = l.Now(), cases.PersonID{}
 		}
 		if done == 0 {
 			break
@@ -112,32 +115,41 @@ func (l *People) Reindex(ctx context.Context, offices []area.Key) (n int64, err 
 	return n, nil
 }
 
-// reindexSome does a batch and returns how many files it rewrote and how many
-// there were to be rewritten. beside: to look beside the rows, too, where none of
-// them is stale.
-func (l *People) reindexSome(ctx context.Context, tx *store.Tx, offices []area.Key, beside bool) (done, seen int, err error) {
-	limit := reindexBatch + len(l.reindex.broken)
-	ids, err := tx.StaleFiles(ctx, offices, l.reindex.key, limit)
-	if err != nil {
-		return 0, 0, err
+// reindexSome does a batch of rows, or of what lies beside them where no row is
+// left, and returns how many files it rewrote, how many there were to be
+// rewritten, and up to which file the rows are done.
+func (l *People) reindexSome(ctx context.Context, tx *store.Tx) (done, seen int, last cases.PersonID, err error) {
+	r := &l.reindex
+	last = r.after
+	for len(r.list) > 0 && slices.Compare(r.list[0][:], last[:]) <= 0 {
+		r.list = r.list[1:]
+	}
+	if len(r.list) == 0 {
+		if r.list, err = tx.StaleFiles(ctx, r.key, last, reindexTurn); err != nil {
+			return 0, 0, last, err
+		}
+	}
+	ids := slices.Clone(r.list[:min(reindexBatch, len(r.list))])
+	if len(ids) > 0 {
+		last = ids[len(ids)-1]
 	}
 	isBroken := func(id cases.PersonID) bool { return l.reindex.broken[id] }
-	if ids = slices.DeleteFunc(ids, isBroken); len(ids) == 0 && beside {
-		if ids, err = tx.StaleLookups(ctx, l.reindex.key, limit); err != nil {
-			return 0, 0, err
+	if ids = slices.DeleteFunc(ids, isBroken); len(ids) == 0 {
+		if ids, err = tx.StaleLookups(ctx, r.key, reindexBatch+len(r.broken)); err != nil {
+			return 0, 0, last, err
 		}
 		ids = slices.DeleteFunc(ids, isBroken)
 	}
 	if len(ids) == 0 {
-		return 0, 0, nil
+		return 0, 0, last, nil
 	}
 	rows, err := tx.LockPersonRows(ctx, ids)
 	if err != nil {
-		return 0, len(ids), err
+		return 0, len(ids), last, err
 	}
 	rows = slices.DeleteFunc(rows, func(r store.PersonRow) bool { return r.Erased }) // while we waited
 	done, err = l.reindexRows(ctx, tx, rows)
-	return done, len(ids), err
+	return done, len(ids), last, err
 }
 
 func (l *People) reindexRows(ctx context.Context, tx *store.Tx, rows []store.PersonRow) (n int, err error) {

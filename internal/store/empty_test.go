@@ -48,6 +48,6 @@ func TestSecurity27ExplainEmpty(t *testing.T) {
 // seldom is what reads all of an office by its task, of a rotation, and what
 // writes to a few rows now and then: a restriction, an erasure, a merge.
 var seldom = map[string]bool{
-	"restampWaiting": true, "dropStaleWaiting": true, "indexKeyUse": true,
+	"restampWaiting": true, "staleFiles": true, "dropStaleWaiting": true, "indexKeyUse": true,
 	"restrictPersons": true, "restrictSides": true, "hideSides": true, "markErased": true, "mergeInto": true,
 }

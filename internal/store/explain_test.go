@@ -145,7 +145,6 @@ func explain(t *testing.T, url string, statistics bool) {
 		{"hideSides", store.App, `ARRAY[md5('person7')::uuid]`, "case_side_person"},
 		{"restrictSides", store.App, `ARRAY[md5('person7')::uuid], true`, "case_side_person"},
 		{"documentHolders", store.Exchange, `ARRAY[decode(md5('doc7'), 'hex')]`, "person_doc"},
-		{"staleFiles", store.Exchange, `'{8,9,10}', '\x0102', 200`, "person_index_key"},
 		{"villagesOf", store.App, `ARRAY[520330001001005, 520330001002005]`, "village_pkey"},
 		{"personKeys", store.Exchange, `ARRAY[md5('person7')::uuid, md5('person27')::uuid]`, "person_pkey"},
 		{"consentsOfPerson", store.App, `md5('person7')::uuid`, "consent_person"},

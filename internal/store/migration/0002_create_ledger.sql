@@ -33,8 +33,6 @@ CREATE INDEX person_last4 ON person (last4) WHERE last4 IS NOT NULL;
 CREATE INDEX person_phone ON person (phone_index) WHERE phone_index IS NOT NULL;
 CREATE INDEX person_living ON person (office, living, id) WHERE living <> 0;
 CREATE INDEX person_registered ON person (office, registered, id) WHERE registered <> 0;
--- Files whose indexes a rotation has yet to make anew.
-CREATE INDEX person_index_key ON person (office, index_key) WHERE erased_at IS NULL;
 CREATE INDEX person_household ON person (household) WHERE household IS NOT NULL;
 CREATE INDEX person_merged ON person (merged_into) WHERE merged_into IS NOT NULL;
 -- Whom an offer round is still due for: by round, never by outcome.
@@ -311,7 +309,7 @@ CREATE POLICY by_office_app ON person TO yipan_app USING (office = ANY((SELECT c
 DROP INDEX person_doc;
 CREATE UNIQUE INDEX person_doc ON person (office, doc_index);
 DROP INDEX access_log_account, certificate_issued, case_side_todo, case_side_unpaired, person_name, person_initials, person_birth, person_last4, person_phone,
-    person_living, person_registered, person_household, person_index_key, person_merged, person_offer_due;
+    person_living, person_registered, person_household, person_merged, person_offer_due;
 ALTER TABLE case_side DROP COLUMN todo, DROP COLUMN todo_at;
 DROP FUNCTION area_within(bigint, bigint);
 ALTER TABLE case_side DROP COLUMN seen_at, DROP COLUMN seen_feedback, DROP COLUMN restricted;
