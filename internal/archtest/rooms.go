@@ -61,6 +61,7 @@ var plan = []room{
 	{floor: machines, name: "store", owns: "all SQL, migrations, transactions, items, shares, access log", never: "wire bus proto"},
 	{floor: machines, name: "bus", owns: "NATS connection, embedded server, streams, publish, consume", never: "store words"},
 	{floor: machines, name: "keys", owns: "key files, wrapping, rotation, the erasure journal", never: "doors bus"},
+	{floor: machines, name: "post", owns: "delivers messages by HTTPS and SMTP", never: "words rules machines"},
 	{floor: machines, name: "pglocal", owns: "starts and stops a private PostgreSQL", never: "words rules machines"},
 	{floor: machines, name: "book", owns: "the items of a case as kept here: append, rule T, refold, duties", never: "bus doors pgx", beside: "store keys"},
 
@@ -70,9 +71,13 @@ var plan = []room{
 	{floor: desk, name: "moves", owns: "movements, and the notices and changes of cases that follow from them", never: "doors pgx nats", beside: "usher people desk"},
 	{floor: desk, name: "services", owns: "offers and other services: due lists, records, tallies", never: "doors pgx nats", beside: "usher people desk"},
 	{floor: desk, name: "todo", owns: "what waits for an office, bulk actions, the reading of the access log", never: "doors pgx nats", beside: "usher people desk services"},
+	{floor: desk, name: "figures", owns: "rates as they are now, what lies behind them, times, signals, the recount", never: "doors pgx nats", beside: "usher people desk services"},
+	{floor: desk, name: "closing", owns: "months frozen, revised, compared, reported upwards", never: "doors pgx nats", beside: "usher desk services figures"},
+	{floor: desk, name: "remind", owns: "digests before deadlines, the duty rota", never: "doors pgx nats", beside: "usher desk todo"},
 	{floor: desk, name: "exchange", owns: "the verbs peers use: pack, absorb, statements", never: "doors pgx nats"},
 
-	{floor: doors, name: "rpc", owns: "gRPC services, interceptors, fault to status", never: "store bus"},
+	{floor: doors, name: "report", owns: "reports as workbooks and pages", never: "store bus"},
+	{floor: doors, name: "rpc", owns: "gRPC services, interceptors, fault to status", never: "store bus", beside: "report"},
 	{floor: doors, name: "console", owns: "web console, fault to page", never: "store bus rpc"},
 	{floor: doors, name: "sheet", owns: "Excel and CSV in and out", never: "store bus"},
 	{floor: doors, name: "jobs", owns: "what time starts: rounds, dues, freezes, retention", never: "rpc console"},
@@ -109,7 +114,7 @@ var outside = map[string][]string{
 var kept = map[string]string{
 	"pgx":  "store node",
 	"nats": "bus node",
-	"html": "console",
+	"html": "console report",
 }
 
 const (

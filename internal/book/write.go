@@ -14,6 +14,7 @@ import (
 	"yipan/internal/fault"
 	"yipan/internal/fold"
 	"yipan/internal/policy"
+	"yipan/internal/rates"
 	"yipan/internal/store"
 	"yipan/internal/wire"
 )
@@ -37,7 +38,7 @@ func (b *Book) Author(ctx context.Context, tx *store.Tx, entries []Entry) ([]cas
 	var shares []store.Share
 	for _, e := range entries {
 		c, h := e.Case, e.Head
-		h.Author, h.Case, h.X, h.Y, h.MinVersion = b.Self, c.ID, c.X, c.Y, 1
+		h.Author, h.Case, h.X, h.Y, h.MinVersion = b.Self, c.ID, c.X, c.Y, wire.MinVersion(h.Kind)
 		if h.RecordedAt.IsZero() {
 			h.RecordedAt = now
 		}
@@ -247,18 +248,38 @@ func (c *Case) news(side cases.Side) int {
 }
 
 func fill(p *store.Side, r *fold.Round, l cases.Limit) {
-	p.Round, p.RoundAt, p.DeliveredAt, p.DueAt = r.N, r.OpenedAt, r.Delivered, Due(l, r.Delivered)
+	p.Round, p.RoundAt, p.DeliveredAt, p.DueAt = r.N, r.OpenedAt, r.Delivered, putOff(Due(l, r.Delivered), r.Extended)
+	p.Extended = r.Extended
 	p.AnsweredAt, p.AnswerHeld, p.WithdrawnAt, p.ClosedAt = r.AnsweredAt, r.AnswerHeld, r.WithdrawnAt, r.ClosedAt
 	p.Reroute, p.ReroutedAt = r.Reroute, r.ReroutedAt
 	if r.Reroute == 0 {
 		p.ReroutedAt = time.Time{}
 	}
+	s, day := rates.Stand(FactOf(p))
+	p.Standing, p.StandingDay = uint8(s), day
+}
+
+// FactOf is a side as rates count it.
+func FactOf(s *store.Side) rates.Fact {
+	return rates.Fact{
+		Kind: s.Kind, RoundAt: s.RoundAt, Delivered: s.DeliveredAt, Due: s.DueAt, AnsweredAt: s.AnsweredAt, WithdrawnAt: s.WithdrawnAt,
+		ClosedAt: s.ClosedAt, Reroute: s.Reroute, ReroutedAt: s.ReroutedAt, Waiting: rates.Waiting(s.Waiting),
+	}
+}
+
+// putOff is a due instant after so many days more.
+func putOff(due time.Time, days uint32) time.Time {
+	if due.IsZero() || days == 0 {
+		return due
+	}
+	return policy.DueDay(due).AddDays(int(days)).EndInstant()
 }
 
 func pastRounds(c *Case, s store.Side) []store.Side {
 	var out []store.Side
 	for i := range c.State.Past {
 		p := s
+		p.Waiting = waitNobody
 		fill(&p, &c.State.Past[i], c.State.Limit)
 		out = append(out, p)
 	}
@@ -302,6 +323,8 @@ func CheckHead(d *directory.Directory, h *cases.Head) cases.Reject {
 		return cases.Unreadable
 	case h.Kind == cases.Open && (!h.CaseKind.Known() || h.Limit.Days > policy.MaxDays || h.Hops > fold.MaxHops+100):
 		return cases.UnknownKind
+	case h.Kind == cases.Extend && (h.Limit.Days == 0 || h.Limit.Days > fold.MaxExtension || h.Target == cases.ItemID{}):
+		return cases.Unreadable
 	case !fold.ItsVerb(h.Kind, h.Side):
 		return cases.NotItsVerb
 	}

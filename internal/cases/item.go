@@ -35,12 +35,18 @@ const (
 	Feedback ItemKind = 8
 	Revoke   ItemKind = 9
 	Receipt  ItemKind = 10
+	// Report carries counts between two offices: a snapshot for the area above, or
+	// one to be compared. It belongs to no case: a leg of its own, without an OPEN.
+	Report ItemKind = 11
+	// Extend puts off the due of a round, because the receiver's county signed for
+	// an outage.
+	Extend ItemKind = 12
 )
 
-var itemKinds = [...]string{"", "OPEN", "CORRECT", "WITHDRAW", "ANSWER", "CLOSE", "REOPEN", "ASSIGN", "FEEDBACK", "REVOKE", "RECEIPT"}
+var itemKinds = [...]string{"", "OPEN", "CORRECT", "WITHDRAW", "ANSWER", "CLOSE", "REOPEN", "ASSIGN", "FEEDBACK", "REVOKE", "RECEIPT", "REPORT", "EXTEND"}
 
 // Known reports whether k is one of the kinds above.
-func (k ItemKind) Known() bool { return k >= Open && k <= Receipt }
+func (k ItemKind) Known() bool { return k >= Open && k <= Extend }
 
 // String returns the kind in capitals.
 func (k ItemKind) String() string {
@@ -101,7 +107,7 @@ type Head struct {
 
 	// OPEN
 	CaseKind    Kind
-	Limit       Limit
+	Limit       Limit // also EXTEND: by how many calendar days
 	Policy      [8]byte
 	Parent      CaseID
 	ParentRound uint32
@@ -113,7 +119,7 @@ type Head struct {
 	Seen       ItemID   // ANSWER: newest field item the clerk had seen
 	ByParent   bool     // WITHDRAW
 	Dispute    bool     // REOPEN
-	Target     ItemID   // REVOKE
+	Target     ItemID   // REVOKE: the FEEDBACK; EXTEND: the outage
 	OfferRound uint32   // FEEDBACK
 }
 
@@ -197,13 +203,35 @@ type FeedbackBody struct {
 }
 
 // Body is the decoded body of an item: exactly one member is set, the one that
-// fits the head's kind; Note for WITHDRAW, CLOSE, REOPEN, ASSIGN and REVOKE.
+// fits the head's kind; Note for WITHDRAW, CLOSE, REOPEN, ASSIGN, REVOKE and EXTEND.
 type Body struct {
 	Fields   *Fields
 	Answer   *AnswerBody
 	Feedback *FeedbackBody
 	Note     *string
 	Receipt  *ReceiptBody
+	Report   *ReportBody
+}
+
+// ReportForm says what a REPORT holds.
+type ReportForm uint8
+
+// The forms of reports. Numbers are those of the wire.
+const (
+	Snapshot   ReportForm = 1 // counts of a month for the area above
+	Comparison ReportForm = 2 // counts and digests of the cases that two nodes share
+	Detail     ReportForm = 3 // the cases of the digests that differ
+)
+
+// Known reports whether f is one of the forms above.
+func (f ReportForm) Known() bool { return f >= Snapshot && f <= Detail }
+
+// ReportBody is the body of a REPORT. It names no person.
+type ReportBody struct {
+	Form      ReportForm
+	Content   []byte // as the author encoded it, at most 60 KiB
+	KeyID     [8]byte
+	Signature []byte // the author's, over form and content
 }
 
 // Reject says what is wrong with an item itself (rule 16).
@@ -218,10 +246,11 @@ const (
 	NotItsVerb    Reject = 4
 	RefusedValue  Reject = 5
 	Unproven      Reject = 6
-	rejectReasons        = 7
+	BadlySigned   Reject = 7
+	rejectReasons        = 8
 )
 
-var rejects = [rejectReasons]string{"", "unreadable", "unknown kind", "author was never home of its area", "not its verb to use", "the database refused a value", "no proof of authorship"}
+var rejects = [rejectReasons]string{"", "unreadable", "unknown kind", "author was never home of its area", "not its verb to use", "the database refused a value", "no proof of authorship", "its own signature does not verify"}
 
 // String returns the reason in English; empty for Accepted.
 func (r Reject) String() string {

@@ -24,6 +24,9 @@ const MaxHops = 3
 // Nothing follows it, so that no round number wraps to one already used.
 const MaxRound = 1 << 20
 
+// MaxExtension is by how many days outages can put off a due altogether.
+const MaxExtension = 60
+
 // Item is one item of a case with the verdict of its deciding receipt: the
 // smallest (held_at, id) not written by the item's author (rule 14).
 type Item struct {
@@ -54,6 +57,9 @@ type Round struct {
 	ReroutedAt  time.Time // recording time of that answer
 	WithdrawnAt time.Time // delivered time of the earliest WITHDRAW
 	ClosedAt    time.Time // recording time of the earliest CLOSE
+	// Extended is by how many days county-signed outages put off the due: for each
+	// outage the most that an EXTEND says, all together at most MaxExtension.
+	Extended uint32
 }
 
 // State is what a set of items folds to.
@@ -189,6 +195,7 @@ func (s *State) open(it *Item) {
 // together even where two REOPENs crossed.
 func (s *State) rounds(live []*Item, open *Item) []Round {
 	by := map[uint32]*Round{1: {N: 1, OpenedAt: open.Head.RecordedAt}}
+	put := map[extension]uint32{}
 	for _, it := range live {
 		if h := &it.Head; h.Kind == cases.Reopen && h.Round > 1 {
 			r := by[h.Round]
@@ -225,13 +232,24 @@ func (s *State) rounds(live []*Item, open *Item) []Round {
 			r.WithdrawnAt = earlier(r.WithdrawnAt, it.delivered())
 		case cases.Close:
 			r.ClosedAt = earlier(r.ClosedAt, h.RecordedAt)
+		case cases.Extend:
+			put[extension{n, h.Target}] = max(put[extension{n, h.Target}], h.Limit.Days)
 		}
+	}
+	for e, days := range put {
+		by[e.round].Extended = min(MaxExtension, by[e.round].Extended+days)
 	}
 	out := make([]Round, 0, len(by))
 	for _, n := range slices.Sorted(maps.Keys(by)) {
 		out = append(out, *by[n])
 	}
 	return out
+}
+
+// extension is an outage as the EXTENDs of one round name it.
+type extension struct {
+	round  uint32
+	outage cases.ItemID
 }
 
 // judge picks the first that applies in the current round: CLOSE, last ANSWER,
@@ -321,6 +339,7 @@ func (s *State) Digest() [16]byte {
 		at(r.WithdrawnAt)
 		at(r.ClosedAt)
 		u(int64(r.Reroute))
+		u(int64(r.Extended))
 	}
 	u(int64(len(s.Fields)))
 	for _, f := range s.Fields {

@@ -63,9 +63,9 @@ func (s *State) Allows(v Verb, side cases.Side) bool {
 // this is rejected for good (rule 16). Crossing verbs are never rejected.
 func ItsVerb(kind cases.ItemKind, side cases.Side) bool {
 	switch kind {
-	case cases.Open, cases.Correct, cases.Withdraw:
+	case cases.Open, cases.Correct, cases.Withdraw, cases.Report:
 		return side == cases.SideOpener
-	case cases.Answer, cases.Assign:
+	case cases.Answer, cases.Assign, cases.Extend:
 		return side == cases.SideReceiver
 	case cases.Close, cases.Reopen, cases.Feedback, cases.Revoke: // which side is the residence's, the OPEN tells
 		return side == cases.SideOpener || side == cases.SideReceiver

@@ -58,7 +58,7 @@ func TestAllows(t *testing.T) {
 func TestItsVerb(t *testing.T) {
 	want := map[cases.ItemKind][2]bool{ // opener, receiver
 		cases.Open: {true, false}, cases.Correct: {true, false}, cases.Withdraw: {true, false},
-		cases.Answer: {false, true}, cases.Assign: {false, true},
+		cases.Answer: {false, true}, cases.Assign: {false, true}, cases.Report: {true, false}, cases.Extend: {false, true},
 		cases.Feedback: {true, true}, cases.Revoke: {true, true}, // either may be the residence's
 		cases.Close: {true, true}, cases.Reopen: {true, true},
 	}

@@ -19,13 +19,16 @@ import (
 	"yipan/internal/area"
 	"yipan/internal/book"
 	"yipan/internal/cases"
+	"yipan/internal/closing"
 	"yipan/internal/desk"
 	"yipan/internal/directory"
 	"yipan/internal/exchange"
+	"yipan/internal/figures"
 	"yipan/internal/keys"
 	"yipan/internal/moves"
 	"yipan/internal/people"
 	"yipan/internal/policy"
+	"yipan/internal/remind"
 	"yipan/internal/seal"
 	"yipan/internal/services"
 	"yipan/internal/store"
@@ -45,6 +48,9 @@ type Site struct {
 	Moves    *moves.Moves
 	Services *services.Services
 	Todo     *todo.Todo
+	Figures  *figures.Figures
+	Closing  *closing.Closing
+	Remind   *remind.Remind
 	Exchange *exchange.Exchange
 	// Skew is how far the site's clock is ahead of the world's.
 	Skew time.Duration
@@ -151,6 +157,21 @@ func (w *World) Start(s *Site, db *store.DB) {
 	s.Todo = todo.New(todo.Config{
 		DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Desk: s.Desk, Services: s.Services, Policies: w.Policies, Now: now, Log: w.Log,
 	})
+	s.Figures = figures.New(figures.Config{
+		DB: db, Book: s.Book, Keys: s.Keys, People: s.People, Desk: s.Desk, Services: s.Services, Policies: w.Policies, Now: now, Log: w.Log,
+	})
+	s.Closing = closing.New(closing.Config{
+		DB: db, Book: s.Book, Keys: s.Keys, Desk: s.Desk, Services: s.Services, Figures: s.Figures, Policies: w.Policies, Now: now, Log: w.Log,
+		Send: func(ctx context.Context, out []closing.Outgoing) error {
+			rs := make([]exchange.Report, len(out))
+			for i, o := range out {
+				rs[i] = exchange.Report(o)
+			}
+			return s.Exchange.SendReports(ctx, rs)
+		},
+		Ask: func(ctx context.Context, peer cases.NodeID) error { _, err := s.Exchange.Start(ctx, peer); return err },
+	})
+	s.Remind = remind.New(remind.Config{DB: db, Keys: s.Keys, Desk: s.Desk, Todo: s.Todo, Policies: w.Policies, Now: now, Log: w.Log})
 }
 
 // Forget gives a site an older directory, as a restored database does; LearnOne

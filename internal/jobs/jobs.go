@@ -9,9 +9,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"yipan/internal/closing"
 	"yipan/internal/desk"
 	"yipan/internal/exchange"
+	"yipan/internal/figures"
 	"yipan/internal/policy"
+	"yipan/internal/remind"
 )
 
 // DefaultInterval is how often due work is looked for.
@@ -25,6 +28,9 @@ const longest = 10 * time.Minute
 type Config struct {
 	Desk       *desk.Desk
 	Exchange   *exchange.Exchange
+	Figures    *figures.Figures
+	Closing    *closing.Closing
+	Remind     *remind.Remind
 	Policies   *policy.Set
 	Now        func() time.Time      // nil: time.Now
 	Log        *slog.Logger          // nil: discard

@@ -15,15 +15,18 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/bus"
 	"yipan/internal/cases"
+	"yipan/internal/closing"
 	"yipan/internal/desk"
 	"yipan/internal/exchange"
 	"yipan/internal/fault"
+	"yipan/internal/figures"
 	"yipan/internal/jobs"
 	"yipan/internal/keys"
 	"yipan/internal/moves"
 	"yipan/internal/people"
 	"yipan/internal/policy"
 	"yipan/internal/relay"
+	"yipan/internal/remind"
 	"yipan/internal/rpc"
 	"yipan/internal/seal"
 	"yipan/internal/services"
@@ -233,14 +236,37 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 	if replayed > 0 {
 		n.log.Info("journal replayed", "changes", replayed)
 	}
-	jb := jobs.New(jobs.Config{Desk: d, Exchange: ex, Policies: policies, Now: n.now, Log: n.log, Registerer: reg, Interval: c.Jobs.Interval})
-	n.background("relay", rl.Run)
-	n.background("jobs", jb.Run)
 	pp.Registered, pp.Edited, pp.Changed = d.PairWaiting, d.Edited, d.Opened
 	mv := moves.New(moves.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Policies: policies, Now: n.now, Log: n.log})
 	sv := services.New(services.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Policies: policies, Now: n.now, Log: n.log})
 	td := todo.New(todo.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Services: sv, Policies: policies, Now: n.now, Log: n.log})
-	return rpc.Config{Desk: d, People: pp, Moves: mv, Services: sv, Todo: td}, nil
+	fg := figures.New(figures.Config{DB: db, Book: bk, Keys: files, People: pp, Desk: d, Services: sv, Policies: policies, Now: n.now, Log: n.log})
+	cl := closing.New(closing.Config{
+		DB: db, Book: bk, Keys: files, Desk: d, Services: sv, Figures: fg, Policies: policies, Now: n.now, Log: n.log,
+		Send: reports(ex, rl.Wake), Ask: func(_ context.Context, peer cases.NodeID) error { ex.Want(peer); rl.Wake(); return nil },
+	})
+	rm := remind.New(remind.Config{DB: db, Keys: files, Desk: d, Todo: td, Policies: policies, Now: n.now, Log: n.log})
+	jb := jobs.New(jobs.Config{
+		Desk: d, Exchange: ex, Figures: fg, Closing: cl, Remind: rm, Policies: policies, Now: n.now, Log: n.log, Registerer: reg, Interval: c.Jobs.Interval,
+	})
+	n.background("relay", rl.Run)
+	n.background("jobs", jb.Run)
+	return rpc.Config{Desk: d, People: pp, Moves: mv, Services: sv, Todo: td, Figures: fg, Closing: cl, Remind: rm}, nil
+}
+
+// reports hands reports to the exchange.
+func reports(ex *exchange.Exchange, wake func()) func(context.Context, []closing.Outgoing) error {
+	return func(ctx context.Context, out []closing.Outgoing) error {
+		rs := make([]exchange.Report, len(out))
+		for i, o := range out {
+			rs[i] = exchange.Report(o)
+		}
+		if err := ex.SendReports(ctx, rs); err != nil {
+			return err
+		}
+		wake()
+		return nil
+	}
 }
 
 // rounds asks for statement rounds with a peer, or with all that were ever heard

@@ -15,9 +15,10 @@ import (
 // policy's, because both ends must agree and items do not carry it.
 const GraceDays = 7
 
-// UnreceiptedAfter is how long after sending an undelivered round becomes a
-// line of its own (未签收, DOMAIN section 3).
-const UnreceiptedAfter = 3 * 24 * time.Hour
+// UnreceiptedDays is how many days after the day of sending an undelivered round
+// becomes a line of its own (未签收, DOMAIN section 3). Like every due it ends
+// with its last day.
+const UnreceiptedDays = 3
 
 // Waiting says on whose side an unanswered round waits.
 type Waiting uint8
@@ -149,49 +150,8 @@ func (c Class) In() bool { return c.Excluded == Included }
 // Classify says what a round counts as in period, reported at an instant.
 // Events after at are as if they had not happened.
 func Classify(f Fact, at time.Time, period policy.Period) Class {
-	c := Class{Kind: f.Kind}
-	known := func(t time.Time) bool { return !t.IsZero() && !t.After(at) }
-	by := func(t, limit time.Time) bool { return known(t) && !t.After(limit) }
-	switch {
-	case !known(f.Delivered) || f.Due.IsZero():
-		c.Excluded = NotDelivered
-		c.Unreceipted = known(f.RoundAt) && !known(f.ClosedAt) && at.Sub(f.RoundAt) > UnreceiptedAfter
-	case !period.Holds(policy.DueDay(f.Due)):
-		c.Excluded = OutOfPeriod
-	case f.Reroute != 0 && by(f.ReroutedAt, graceEnds(f.Delivered)):
-		c.Excluded = ReroutedInTime
-	case by(f.AnsweredAt, f.Due):
-		c.Answered, c.OnTime = true, true
-	case by(f.WithdrawnAt, f.Due):
-		c.Excluded = WithdrawnBeforeDue
-	case by(f.ClosedAt, f.Due):
-		c.Excluded = ClosedBeforeDue
-	case known(f.AnsweredAt):
-		c.Answered = true
-	case !at.After(f.Due):
-		c.Pending = true
-	case known(f.WithdrawnAt) || known(f.ClosedAt):
-		c.Lapsed = true
-	default:
-		c.Overdue = overdueSide(f)
-		c.Lapsed = c.Overdue == WaitNobody
-	}
-	return c
-}
-
-// overdueSide takes the projection's word where the round still waits. Where a
-// report looks back at a round that was ended since, it waited for its
-// receiver. WaitNobody: nothing ended the round but the next one.
-func overdueSide(f Fact) Waiting {
-	switch {
-	case f.Waiting != WaitNobody && f.Waiting != WaitTransport:
-		return f.Waiting
-	case f.Waiting == WaitNobody && f.AnsweredAt.IsZero() && f.WithdrawnAt.IsZero() && f.ClosedAt.IsZero():
-		return WaitNobody
-	case f.Kind == cases.Outflow || f.Kind == cases.Assist:
-		return WaitResidence
-	}
-	return WaitOrigin // inflow, certificate and birth-service cases go to the origin
+	s, day := stand(&f, at)
+	return s.Class(f.Kind, day, at, period)
 }
 
 // graceEnds is the last instant at which a reroute is in time.

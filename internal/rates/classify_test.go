@@ -67,8 +67,12 @@ func TestClassify(t *testing.T) {
 		{name: "answered after the report", change: func(f *Fact) { f.AnsweredAt, f.Waiting = report.Add(ms), WaitNobody }, want: included(Class{Overdue: WaitResidence})},
 		{name: "answered before due, reported earlier", at: noon(time.October, 21), change: func(f *Fact) { f.AnsweredAt = due }, want: included(Class{Pending: true})},
 
-		{name: "not delivered", change: func(f *Fact) { f.Delivered, f.Due, f.RoundAt = time.Time{}, time.Time{}, report.Add(-72*time.Hour) }, want: excluded(NotDelivered)},
-		{name: "unreceipted after 3 days", change: func(f *Fact) { f.Delivered, f.Due, f.RoundAt = time.Time{}, time.Time{}, report.Add(-72*time.Hour-ms) },
+		{name: "not delivered", change: func(f *Fact) {
+			f.Delivered, f.Due, f.RoundAt = time.Time{}, time.Time{}, civil.In(report).AddDays(-3).StartInstant()
+		}, want: excluded(NotDelivered)},
+		{name: "unreceipted after 3 days", change: func(f *Fact) {
+			f.Delivered, f.Due, f.RoundAt = time.Time{}, time.Time{}, civil.In(report).AddDays(-3).StartInstant().Add(-ms)
+		},
 			want: Class{Kind: cases.Outflow, Excluded: NotDelivered, Unreceipted: true}},
 		{name: "closed before it arrived", change: func(f *Fact) { f.Delivered, f.Due, f.ClosedAt = time.Time{}, time.Time{}, delivered }, want: excluded(NotDelivered)},
 		{name: "delivered after the report", at: delivered.Add(-ms), want: excluded(NotDelivered)},
@@ -325,7 +329,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%v is no rate of policies", m)
 		}
 	}
-	if _, ok := ParseMeasure("uptake"); ok || Measure(0).Known() || Measure(9).String() != "unknown" {
+	if _, ok := ParseMeasure("uptake"); ok || Measure(0).Known() || Measure(99).String() != "unknown" {
 		t.Error("unknown measures are known")
 	}
 	seen := map[string]bool{}

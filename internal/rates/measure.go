@@ -35,20 +35,99 @@ const (
 	// FeedbackOnTime 及时反馈率 = rounds whose earliest terminal answer was recorded
 	// at or before due / the denominator of Feedback.
 	FeedbackOnTime Measure = 4
+
+	// FiledInTime 及时录入率 = movements recorded by the last day of filing in time /
+	// movements recorded whose last day lies in the period, undone ones left out.
+	FiledInTime Measure = 5
+
+	// Checking 核实率 = notices answered with a recorded check (visit, call,
+	// document) / notices answered, by the month of the answer, from the answering
+	// office's own book.
+	Checking Measure = 6
+
+	// Registration 登记率 = people registered or having refused / people known to
+	// have arrived: answered RESIDING or CONFIRMED, or registered locally.
+	Registration Measure = 7
+
+	// Offer 服务告知率 = offered, refused or standing refusal, by the residence's
+	// true reason / residents in the policy's scope. Not offered is never in n.
+	Offer Measure = 8
+
+	// Contraceptives 药具 = supplied / asked for.
+	Contraceptives Measure = 9
+
+	// FollowUp 随访 = followed up / agreed to it.
+	FollowUp Measure = 10
+
+	// BirthNotice 通报率 = birth-service notices sent / consented to.
+	BirthNotice Measure = 11
+
+	// EffectiveContact 有效联系率 = reached at least once in the 12 months before
+	// the report (a "no" is a contact) / those who agreed to be contacted. From
+	// the origin's contact log; a withdrawal leaves both.
+	EffectiveContact Measure = 12
+
+	// Pairing 配对率 = notices paired with a local person / notices received, by due
+	// day; rounds that Feedback excludes are excluded.
+	Pairing Measure = 13
+
+	// Address 地址到村率 = files whose living address reaches the village / all open
+	// files, as they are at the report.
+	Address Measure = 14
+
+	// ID ID合格率 = files whose document passes its check or is confirmed / all open
+	// files.
+	ID Measure = 15
+
+	// Duplicate 重复率 = files in an open duplicate proposal / all open files.
+	Duplicate Measure = 16
+
+	// Visits 来访办结率 = visits settled within the limit / visits due in the period.
+	Visits Measure = 17
 )
 
 // All lists the measures in the order in which a report shows them.
-func All() []Measure { return []Measure{Certificate, Verification, Feedback, FeedbackOnTime} }
+func All() []Measure {
+	return []Measure{FiledInTime, Feedback, FeedbackOnTime, Checking, Verification, Certificate, Registration, Offer, Contraceptives, FollowUp,
+		BirthNotice, EffectiveContact, Pairing, Address, ID, Duplicate, Visits}
+}
 
 var measures = [...]struct{ name, zh string }{
-	Certificate:    {policy.RateCertificate, "办证率"},
-	Verification:   {policy.RateVerification, "验证率"},
-	Feedback:       {policy.RateFeedback, "反馈率"},
-	FeedbackOnTime: {policy.RateFeedbackOnTime, "及时反馈率"},
+	Certificate:      {policy.RateCertificate, "办证率"},
+	Verification:     {policy.RateVerification, "验证率"},
+	Feedback:         {policy.RateFeedback, "反馈率"},
+	FeedbackOnTime:   {policy.RateFeedbackOnTime, "及时反馈率"},
+	FiledInTime:      {policy.RateFiledInTime, "及时录入率"},
+	Checking:         {policy.RateChecking, "核实率"},
+	Registration:     {policy.RateRegistration, "登记率"},
+	Offer:            {policy.RateOffer, "服务告知率"},
+	Contraceptives:   {policy.RateContraceptives, "药具发放率"},
+	FollowUp:         {policy.RateFollowUp, "随访率"},
+	BirthNotice:      {policy.RateBirthNotice, "通报率"},
+	EffectiveContact: {policy.RateEffectiveContact, "有效联系率"},
+	Pairing:          {policy.RatePairing, "配对率"},
+	Address:          {policy.RateAddress, "地址到村率"},
+	ID:               {policy.RateID, "ID合格率"},
+	Duplicate:        {policy.RateDuplicate, "重复率"},
+	Visits:           {policy.RateVisits, "来访办结率"},
+}
+
+// OfRounds reports whether the measure counts rounds of cases: rates over items
+// that two ends share, the same at both.
+func (m Measure) OfRounds() bool { return m == Verification || m == Feedback || m == FeedbackOnTime }
+
+// Sensitive reports whether the measure is broken down by a service, a refusal
+// or a consent: outside the owning office it is suppressed (SECURITY D3).
+func (m Measure) Sensitive() bool {
+	switch m {
+	case Registration, Offer, Contraceptives, FollowUp, BirthNotice, EffectiveContact:
+		return true
+	}
+	return false
 }
 
 // Known reports whether m is one of the measures.
-func (m Measure) Known() bool { return m >= Certificate && m <= FeedbackOnTime }
+func (m Measure) Known() bool { return m >= Certificate && m <= Visits }
 
 // String returns the name that policies use, "feedback_on_time".
 func (m Measure) String() string {

@@ -4,13 +4,15 @@ import (
 	"context"
 
 	"yipan/internal/desk"
+	"yipan/internal/figures"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
 )
 
 // rateService is yipan.rates.v1.RateService.
 type rateService struct {
 	ratesv1.UnimplementedRateServiceServer
-	desk *desk.Desk
+	desk    *desk.Desk
+	figures *figures.Figures
 }
 
 func (s *rateService) GetRates(ctx context.Context, r *ratesv1.GetRatesRequest) (*ratesv1.GetRatesResponse, error) {

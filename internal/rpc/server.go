@@ -16,8 +16,10 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"yipan/internal/closing"
 	"yipan/internal/desk"
 	"yipan/internal/fault"
+	"yipan/internal/figures"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
 	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
@@ -25,6 +27,7 @@ import (
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
 	"yipan/internal/moves"
 	"yipan/internal/people"
+	"yipan/internal/remind"
 	"yipan/internal/services"
 	"yipan/internal/todo"
 )
@@ -52,6 +55,9 @@ type Config struct {
 	Moves      *moves.Moves
 	Services   *services.Services
 	Todo       *todo.Todo
+	Figures    *figures.Figures
+	Closing    *closing.Closing
+	Remind     *remind.Remind
 	TLS        *tls.Config // with a certificate; at least TLS 1.2, HTTP/2
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -90,7 +96,11 @@ func New(c Config) (*Server, error) {
 	ledgerv1.RegisterAuditServiceServer(s.grpc, &auditService{todo: c.Todo})
 	casesv1.RegisterCaseServiceServer(s.grpc, &caseService{desk: c.Desk, services: c.Services, door: d})
 	consentv1.RegisterConsentServiceServer(s.grpc, &consentService{desk: c.Desk})
-	ratesv1.RegisterRateServiceServer(s.grpc, &rateService{desk: c.Desk})
+	ledgerv1.RegisterContactServiceServer(s.grpc, &contactService{services: c.Services})
+	ratesv1.RegisterRateServiceServer(s.grpc, &rateService{desk: c.Desk, figures: c.Figures})
+	ratesv1.RegisterReportServiceServer(s.grpc, &reportService{closing: c.Closing})
+	ratesv1.RegisterOutageServiceServer(s.grpc, &outageService{desk: c.Desk})
+	nodev1.RegisterReminderServiceServer(s.grpc, &reminderService{remind: c.Remind})
 	nodev1.RegisterNodeServiceServer(s.grpc, &nodeService{desk: c.Desk, version: c.Version})
 	return s, nil
 }

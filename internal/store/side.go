@@ -10,6 +10,7 @@ import (
 
 	"yipan/internal/area"
 	"yipan/internal/cases"
+	"yipan/internal/civil"
 )
 
 // Flags of a side.
@@ -55,6 +56,12 @@ type Side struct {
 	Parent      cases.CaseID
 	Hops        uint32
 
+	// What the round counts as (rates.Standing) on which day, and the days by which
+	// a county-signed outage put off its due.
+	Standing    uint8
+	StandingDay civil.Date
+	Extended    uint32
+
 	// Private to the office; not written by PutSides on an existing row.
 	Person   cases.PersonID
 	ReqHash  int64
@@ -76,18 +83,20 @@ type Side struct {
 func (s *Side) News() int16 { return s.Flags >> newsShift }
 
 const insertSides = `INSERT INTO case_side (case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at,
-    due_at, answered_at, answer_held, withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash)
+    due_at, answered_at, answer_held, withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash,
+    standing, standing_day, extended)
 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[],
     $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
     $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::timestamptz[], $20::bigint[], $21::timestamptz[], $22::bigint[],
-    $23::smallint[], $24::uuid[], $25::smallint[], $26::uuid[], $27::bigint[]) u`
+    $23::smallint[], $24::uuid[], $25::smallint[], $26::uuid[], $27::bigint[], $28::smallint[], $29::int[], $30::smallint[]) u`
 
 const putSides = insertSides + ` ON CONFLICT (case_id, office) DO UPDATE SET
     status = excluded.status, waiting = excluded.waiting, round = excluded.round, opened_at = excluded.opened_at, round_at = excluded.round_at,
     delivered_at = excluded.delivered_at, due_at = excluded.due_at, answered_at = excluded.answered_at, answer_held = excluded.answer_held,
     withdrawn_at = excluded.withdrawn_at, closed_at = excluded.closed_at, reroute = excluded.reroute, rerouted_at = excluded.rerouted_at,
     assigned = excluded.assigned, assigned_at = excluded.assigned_at, version = excluded.version, flags = excluded.flags,
-    kind = excluded.kind, parent = excluded.parent, hops = excluded.hops, changed_at = now()`
+    kind = excluded.kind, parent = excluded.parent, hops = excluded.hops, standing = excluded.standing, standing_day = excluded.standing_day,
+    extended = excluded.extended, changed_at = now()`
 
 // InsertSides adds sides of cases that are new here; a side that stands is an
 // error (IsDuplicate).
@@ -138,6 +147,7 @@ func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 	}
 	reroutes, assigned, versions, flags := make([]int64, n), make([]int64, n), make([]int64, n), make([]int16, n)
 	parents, hops, persons, hashes := make([]*[16]byte, n), make([]int16, n), make([]*[16]byte, n), make([]int64, n)
+	standings, days, extended := make([]int16, n), make([]int32, n), make([]int16, n)
 	for i := range s {
 		r := &s[i]
 		ids[i], offices[i], sides[i], kinds[i] = r.Case, int64(r.Office), int16(r.Side), int16(r.Kind)
@@ -148,9 +158,11 @@ func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 		}
 		reroutes[i], assigned[i], versions[i], flags[i] = int64(r.Reroute), int64(r.Assigned), int64(r.Version), r.Flags
 		parents[i], hops[i], persons[i], hashes[i] = null16(r.Parent), int16(min(r.Hops, 100)), null16(r.Person), r.ReqHash
+		standings[i], days[i], extended[i] = int16(r.Standing), int32(r.StandingDay.Days()), int16(r.Extended)
 	}
 	return tx.write(sql, ids, offices, sides, kinds, xs, ys, status, waiting, rounds, opened, roundAt,
-		times[0], times[1], times[2], times[3], times[4], times[5], reroutes, times[6], assigned, times[7], versions, flags, parents, hops, persons, hashes)
+		times[0], times[1], times[2], times[3], times[4], times[5], reroutes, times[6], assigned, times[7], versions, flags, parents, hops, persons, hashes,
+		standings, days, extended)
 }
 
 const sideColumns = `case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at, due_at, answered_at, answer_held,
@@ -312,17 +324,20 @@ func within(k area.Key) (lo, hi int64) {
 	return base, base + step - 1
 }
 
-const insertRounds = `INSERT INTO side_round (case_id, office, round, side, kind, x, y, round_at, delivered_at, due_at, answered_at, withdrawn_at, closed_at, reroute, rerouted_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+const insertRounds = `INSERT INTO side_round (case_id, office, round, side, kind, x, y, round_at, delivered_at, due_at, answered_at, withdrawn_at, closed_at, reroute, rerouted_at,
+    answer_held, standing, standing_day, extended)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT (case_id, office, round) DO UPDATE SET delivered_at = excluded.delivered_at, due_at = excluded.due_at, answered_at = excluded.answered_at,
-    withdrawn_at = excluded.withdrawn_at, closed_at = excluded.closed_at, reroute = excluded.reroute, rerouted_at = excluded.rerouted_at`
+    withdrawn_at = excluded.withdrawn_at, closed_at = excluded.closed_at, reroute = excluded.reroute, rerouted_at = excluded.rerouted_at,
+    answer_held = excluded.answer_held, standing = excluded.standing, standing_day = excluded.standing_day, extended = excluded.extended`
 
 // PutRounds writes earlier rounds of cases; they are few, so one by one.
 func (tx *Tx) PutRounds(_ context.Context, rounds []Side) error {
 	for i := range rounds {
 		s := &rounds[i]
 		err := tx.write(insertRounds, [16]byte(s.Case), int64(s.Office), int32(s.Round), int16(s.Side), int16(s.Kind), int64(s.X), int64(s.Y), s.RoundAt,
-			nullTime(s.DeliveredAt), nullTime(s.DueAt), nullTime(s.AnsweredAt), nullTime(s.WithdrawnAt), nullTime(s.ClosedAt), int64(s.Reroute), nullTime(s.ReroutedAt))
+			nullTime(s.DeliveredAt), nullTime(s.DueAt), nullTime(s.AnsweredAt), nullTime(s.WithdrawnAt), nullTime(s.ClosedAt), int64(s.Reroute), nullTime(s.ReroutedAt),
+			nullTime(s.AnswerHeld), int16(s.Standing), int32(s.StandingDay.Days()), int16(s.Extended))
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,11 @@ func bodyToProto(b cases.Body) *wirev1.Body {
 		return &wirev1.Body{Content: &wirev1.Body_Feedback{Feedback: f}}
 	case b.Receipt != nil:
 		return &wirev1.Body{Content: &wirev1.Body_Receipt{Receipt: receiptToProto(b.Receipt)}}
+	case b.Report != nil:
+		r := b.Report
+		return &wirev1.Body{Content: &wirev1.Body_Report{Report: &wirev1.Report{
+			Form: wirev1.ReportForm(r.Form), Content: r.Content, KeyId: r.KeyID[:], Signature: r.Signature,
+		}}}
 	case b.Note != nil:
 		return &wirev1.Body{Content: &wirev1.Body_Note{Note: &wirev1.Note{Reason: *b.Note}}}
 	}
@@ -57,6 +62,16 @@ func bodyFromProto(p *wirev1.Body) (cases.Body, error) {
 	case *wirev1.Body_Receipt:
 		r, err := receiptFromProto(c.Receipt)
 		return cases.Body{Receipt: r}, err
+	case *wirev1.Body_Report:
+		p := c.Report
+		if len(p.GetKeyId()) != 8 {
+			return cases.Body{}, fault.Invalid("UNREADABLE", "report names no signing key")
+		}
+		r := &cases.ReportBody{Content: p.GetContent(), KeyID: [8]byte(p.GetKeyId()), Signature: p.GetSignature()}
+		if f := p.GetForm(); f > 0 && f <= 255 {
+			r.Form = cases.ReportForm(f)
+		}
+		return cases.Body{Report: r}, nil
 	case *wirev1.Body_Note:
 		n := c.Note.GetReason()
 		return cases.Body{Note: &n}, nil

@@ -18,8 +18,20 @@ import (
 	wirev1 "yipan/internal/gen/yipan/wire/v1"
 )
 
-// Version is the protocol version that this program speaks.
-const Version = 1
+// Version is the highest protocol version that this program speaks: 2 added
+// REPORT and EXTEND. EnvelopeVersion is that of what is outside the seal.
+const (
+	Version         = 2
+	EnvelopeVersion = 1
+)
+
+// MinVersion is the lowest version that can read items of a kind.
+func MinVersion(k cases.ItemKind) uint32 {
+	if k == cases.Report || k == cases.Extend {
+		return 2
+	}
+	return 1
+}
 
 // MaxItemBytes is the most that head, nonce and body of one item may take
 // (PROTOCOL rule 3). An ordinary item has at most 400 bytes.
@@ -146,6 +158,8 @@ func BodyFits(h *cases.Head, b *cases.Body) bool {
 		return b.Feedback != nil
 	case cases.Receipt:
 		return b.Receipt != nil
+	case cases.Report:
+		return b.Report != nil && b.Report.Form.Known()
 	default:
 		return b.Note != nil
 	}

@@ -150,7 +150,7 @@ func Pack(p *Parcel, sign seal.SigningKey, to seal.SealTo, now time.Time) ([]byt
 	if len(padded) > MaxOpened {
 		return nil, fault.Internal("PARCEL_TOO_LARGE", "parcel of %d bytes", len(plain))
 	}
-	h := Header{Version: Version, Suite: to.Suite(), From: p.From, To: p.To, KeyID: to.ID(), Parcel: p.Parcel}
+	h := Header{Version: EnvelopeVersion, Suite: to.Suite(), From: p.From, To: p.To, KeyID: to.ID(), Parcel: p.Parcel}
 	enc, ct, err := seal.Seal(to, h.info(), padded)
 	if err != nil {
 		return nil, err
@@ -198,8 +198,8 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 // Open unseals the envelope with key and decodes the parcel. The parcel's
 // sender is not proven before Verify.
 func (e Envelope) Open(key seal.SealingKey, floor seal.Suite) (*Parcel, error) {
-	if e.Version != Version {
-		return nil, fault.Invalid("VERSION_UNKNOWN", "envelope version %d, this node reads %d", e.Version, Version)
+	if e.Version != EnvelopeVersion {
+		return nil, fault.Invalid("VERSION_UNKNOWN", "envelope version %d, this node reads %d", e.Version, EnvelopeVersion)
 	}
 	if err := e.Suite.Check(floor); err != nil {
 		return nil, err

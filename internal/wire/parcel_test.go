@@ -250,7 +250,7 @@ func reseal(t *testing.T, to seal.SealTo, h Header, content *wirev1.Parcel) []by
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Version, h.Suite, h.KeyID = Version, to.Suite(), to.ID()
+	h.Version, h.Suite, h.KeyID = EnvelopeVersion, to.Suite(), to.ID()
 	enc, ct, err := seal.Seal(to, h.info(), seal.Pad(plain))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ package ratesv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -38,23 +39,75 @@ const (
 	Measure_MEASURE_FEEDBACK Measure = 3
 	// 及时反馈率: answered in time / due.
 	Measure_MEASURE_FEEDBACK_ON_TIME Measure = 4
+	// 及时录入率: movements filed in time / filed.
+	Measure_MEASURE_FILED_IN_TIME Measure = 5
+	// 核实率: answered with a recorded check / answered.
+	Measure_MEASURE_CHECKING Measure = 6
+	// 登记率: registered or having refused / known to have arrived.
+	Measure_MEASURE_REGISTRATION Measure = 7
+	// 服务告知率: offered, whatever was said / residents in scope.
+	Measure_MEASURE_OFFER Measure = 8
+	// 药具: supplied / asked for.
+	Measure_MEASURE_CONTRACEPTIVES Measure = 9
+	// 随访: followed up / agreed to it.
+	Measure_MEASURE_FOLLOW_UP Measure = 10
+	// 通报率: birth-service notices sent / consented.
+	Measure_MEASURE_BIRTH_NOTICE Measure = 11
+	// 有效联系率: reached in 12 months / agreed to be contacted.
+	Measure_MEASURE_EFFECTIVE_CONTACT Measure = 12
+	// 配对率: paired / received.
+	Measure_MEASURE_PAIRING Measure = 13
+	// 地址到村率: address reaches the village / open files.
+	Measure_MEASURE_ADDRESS Measure = 14
+	// ID合格率: document passes or is confirmed / open files.
+	Measure_MEASURE_ID Measure = 15
+	// 重复率: in an open duplicate proposal / open files.
+	Measure_MEASURE_DUPLICATE Measure = 16
+	// 来访办结率: settled within the limit / due.
+	Measure_MEASURE_VISITS Measure = 17
 )
 
 // Enum value maps for Measure.
 var (
 	Measure_name = map[int32]string{
-		0: "MEASURE_UNSPECIFIED",
-		1: "MEASURE_CERTIFICATE",
-		2: "MEASURE_VERIFICATION",
-		3: "MEASURE_FEEDBACK",
-		4: "MEASURE_FEEDBACK_ON_TIME",
+		0:  "MEASURE_UNSPECIFIED",
+		1:  "MEASURE_CERTIFICATE",
+		2:  "MEASURE_VERIFICATION",
+		3:  "MEASURE_FEEDBACK",
+		4:  "MEASURE_FEEDBACK_ON_TIME",
+		5:  "MEASURE_FILED_IN_TIME",
+		6:  "MEASURE_CHECKING",
+		7:  "MEASURE_REGISTRATION",
+		8:  "MEASURE_OFFER",
+		9:  "MEASURE_CONTRACEPTIVES",
+		10: "MEASURE_FOLLOW_UP",
+		11: "MEASURE_BIRTH_NOTICE",
+		12: "MEASURE_EFFECTIVE_CONTACT",
+		13: "MEASURE_PAIRING",
+		14: "MEASURE_ADDRESS",
+		15: "MEASURE_ID",
+		16: "MEASURE_DUPLICATE",
+		17: "MEASURE_VISITS",
 	}
 	Measure_value = map[string]int32{
-		"MEASURE_UNSPECIFIED":      0,
-		"MEASURE_CERTIFICATE":      1,
-		"MEASURE_VERIFICATION":     2,
-		"MEASURE_FEEDBACK":         3,
-		"MEASURE_FEEDBACK_ON_TIME": 4,
+		"MEASURE_UNSPECIFIED":       0,
+		"MEASURE_CERTIFICATE":       1,
+		"MEASURE_VERIFICATION":      2,
+		"MEASURE_FEEDBACK":          3,
+		"MEASURE_FEEDBACK_ON_TIME":  4,
+		"MEASURE_FILED_IN_TIME":     5,
+		"MEASURE_CHECKING":          6,
+		"MEASURE_REGISTRATION":      7,
+		"MEASURE_OFFER":             8,
+		"MEASURE_CONTRACEPTIVES":    9,
+		"MEASURE_FOLLOW_UP":         10,
+		"MEASURE_BIRTH_NOTICE":      11,
+		"MEASURE_EFFECTIVE_CONTACT": 12,
+		"MEASURE_PAIRING":           13,
+		"MEASURE_ADDRESS":           14,
+		"MEASURE_ID":                15,
+		"MEASURE_DUPLICATE":         16,
+		"MEASURE_VISITS":            17,
 	}
 )
 
@@ -85,6 +138,258 @@ func (Measure) EnumDescriptor() ([]byte, []int) {
 	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{0}
 }
 
+// Basis says where a figure comes from.
+type Basis int32
+
+const (
+	// Not said.
+	Basis_BASIS_UNSPECIFIED Basis = 0
+	// Computed now.
+	Basis_BASIS_LIVE Basis = 1
+	// Of a frozen month, or of several.
+	Basis_BASIS_FROZEN Basis = 2
+	// Told by another node.
+	Basis_BASIS_REPORTED Basis = 3
+)
+
+// Enum value maps for Basis.
+var (
+	Basis_name = map[int32]string{
+		0: "BASIS_UNSPECIFIED",
+		1: "BASIS_LIVE",
+		2: "BASIS_FROZEN",
+		3: "BASIS_REPORTED",
+	}
+	Basis_value = map[string]int32{
+		"BASIS_UNSPECIFIED": 0,
+		"BASIS_LIVE":        1,
+		"BASIS_FROZEN":      2,
+		"BASIS_REPORTED":    3,
+	}
+)
+
+func (x Basis) Enum() *Basis {
+	p := new(Basis)
+	*p = x
+	return p
+}
+
+func (x Basis) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Basis) Descriptor() protoreflect.EnumDescriptor {
+	return file_yipan_rates_v1_rate_service_proto_enumTypes[1].Descriptor()
+}
+
+func (Basis) Type() protoreflect.EnumType {
+	return &file_yipan_rates_v1_rate_service_proto_enumTypes[1]
+}
+
+func (x Basis) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Basis.Descriptor instead.
+func (Basis) EnumDescriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{1}
+}
+
+// Breakdown says what a row is about.
+type Breakdown int32
+
+const (
+	// One row for the area.
+	Breakdown_BREAKDOWN_UNSPECIFIED Breakdown = 0
+	// One for each township (or child area that reports).
+	Breakdown_BREAKDOWN_TOWNSHIP Breakdown = 1
+	// One for each kind of case.
+	Breakdown_BREAKDOWN_KIND Breakdown = 2
+	// One for each counterpart county.
+	Breakdown_BREAKDOWN_COUNTERPART Breakdown = 3
+)
+
+// Enum value maps for Breakdown.
+var (
+	Breakdown_name = map[int32]string{
+		0: "BREAKDOWN_UNSPECIFIED",
+		1: "BREAKDOWN_TOWNSHIP",
+		2: "BREAKDOWN_KIND",
+		3: "BREAKDOWN_COUNTERPART",
+	}
+	Breakdown_value = map[string]int32{
+		"BREAKDOWN_UNSPECIFIED": 0,
+		"BREAKDOWN_TOWNSHIP":    1,
+		"BREAKDOWN_KIND":        2,
+		"BREAKDOWN_COUNTERPART": 3,
+	}
+)
+
+func (x Breakdown) Enum() *Breakdown {
+	p := new(Breakdown)
+	*p = x
+	return p
+}
+
+func (x Breakdown) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Breakdown) Descriptor() protoreflect.EnumDescriptor {
+	return file_yipan_rates_v1_rate_service_proto_enumTypes[2].Descriptor()
+}
+
+func (Breakdown) Type() protoreflect.EnumType {
+	return &file_yipan_rates_v1_rate_service_proto_enumTypes[2]
+}
+
+func (x Breakdown) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Breakdown.Descriptor instead.
+func (Breakdown) EnumDescriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{2}
+}
+
+// Part of a figure.
+type Part int32
+
+const (
+	// Not said.
+	Part_PART_UNSPECIFIED Part = 0
+	// What is in the denominator.
+	Part_PART_DENOMINATOR Part = 1
+	// What is in the numerator.
+	Part_PART_NUMERATOR Part = 2
+	// What is in the denominator and not in the numerator.
+	Part_PART_MISSING Part = 3
+	// What is excluded, with its code.
+	Part_PART_EXCLUDED Part = 4
+	// Not receipted after three days.
+	Part_PART_UNRECEIPTED Part = 5
+)
+
+// Enum value maps for Part.
+var (
+	Part_name = map[int32]string{
+		0: "PART_UNSPECIFIED",
+		1: "PART_DENOMINATOR",
+		2: "PART_NUMERATOR",
+		3: "PART_MISSING",
+		4: "PART_EXCLUDED",
+		5: "PART_UNRECEIPTED",
+	}
+	Part_value = map[string]int32{
+		"PART_UNSPECIFIED": 0,
+		"PART_DENOMINATOR": 1,
+		"PART_NUMERATOR":   2,
+		"PART_MISSING":     3,
+		"PART_EXCLUDED":    4,
+		"PART_UNRECEIPTED": 5,
+	}
+)
+
+func (x Part) Enum() *Part {
+	p := new(Part)
+	*p = x
+	return p
+}
+
+func (x Part) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Part) Descriptor() protoreflect.EnumDescriptor {
+	return file_yipan_rates_v1_rate_service_proto_enumTypes[3].Descriptor()
+}
+
+func (Part) Type() protoreflect.EnumType {
+	return &file_yipan_rates_v1_rate_service_proto_enumTypes[3]
+}
+
+func (x Part) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Part.Descriptor instead.
+func (Part) EnumDescriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{3}
+}
+
+// Point of a trend.
+type Point struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Month, "2026-11".
+	Period string `protobuf:"bytes,1,opt,name=period,proto3" json:"period,omitempty"`
+	// Numerator.
+	N int64 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	// Denominator.
+	D int64 `protobuf:"varint,3,opt,name=d,proto3" json:"d,omitempty"`
+	// As in Rate.
+	Percent       string `protobuf:"bytes,4,opt,name=percent,proto3" json:"percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Point) Reset() {
+	*x = Point{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Point) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Point) ProtoMessage() {}
+
+func (x *Point) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Point.ProtoReflect.Descriptor instead.
+func (*Point) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Point) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *Point) GetN() int64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Point) GetD() int64 {
+	if x != nil {
+		return x.D
+	}
+	return 0
+}
+
+func (x *Point) GetPercent() string {
+	if x != nil {
+		return x.Percent
+	}
+	return ""
+}
+
 // Rate is one figure.
 type Rate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -105,14 +410,41 @@ type Rate struct {
 	// Left out of the denominator, by code.
 	Excluded map[string]int64 `protobuf:"bytes,8,rep,name=excluded,proto3" json:"excluded,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Overdue, by side on which it waits.
-	Overdue       map[string]int64 `protobuf:"bytes,9,rep,name=overdue,proto3" json:"overdue,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Overdue map[string]int64 `protobuf:"bytes,9,rep,name=overdue,proto3" json:"overdue,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Target in percent, "95.00"; empty: none.
+	Target string `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"`
+	// In d, unanswered, due still to come.
+	Pending int64 `protobuf:"varint,11,opt,name=pending,proto3" json:"pending,omitempty"`
+	// In d, ended unanswered after its due.
+	Lapsed int64 `protobuf:"varint,12,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	// Sent longer than three days ago and not receipted (未签收); of now, whatever
+	// the period.
+	Unreceipted int64 `protobuf:"varint,13,opt,name=unreceipted,proto3" json:"unreceipted,omitempty"`
+	// In d with a due put off by a county-signed outage.
+	Extended int64 `protobuf:"varint,14,opt,name=extended,proto3" json:"extended,omitempty"`
+	// Suppressed: n, d and percent say nothing (SECURITY D3).
+	Suppressed bool `protobuf:"varint,15,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
+	// The months before, oldest first, where asked for.
+	Trend []*Point `protobuf:"bytes,16,rep,name=trend,proto3" json:"trend,omitempty"`
+	// Counterpart area, where broken down by it.
+	Counterpart string `protobuf:"bytes,17,opt,name=counterpart,proto3" json:"counterpart,omitempty"`
+	// Its name.
+	CounterpartName string `protobuf:"bytes,18,opt,name=counterpart_name,json=counterpartName,proto3" json:"counterpart_name,omitempty"`
+	// Where the figure comes from.
+	Basis Basis `protobuf:"varint,19,opt,name=basis,proto3,enum=yipan.rates.v1.Basis" json:"basis,omitempty"`
+	// As of when.
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Revision of a frozen month.
+	Revision uint32 `protobuf:"varint,21,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What n and d are, in a sentence.
+	Definition    string `protobuf:"bytes,22,opt,name=definition,proto3" json:"definition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rate) Reset() {
 	*x = Rate{}
-	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[0]
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -124,7 +456,7 @@ func (x *Rate) String() string {
 func (*Rate) ProtoMessage() {}
 
 func (x *Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[0]
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -137,7 +469,7 @@ func (x *Rate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rate.ProtoReflect.Descriptor instead.
 func (*Rate) Descriptor() ([]byte, []int) {
-	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{0}
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Rate) GetMeasure() Measure {
@@ -203,12 +535,104 @@ func (x *Rate) GetOverdue() map[string]int64 {
 	return nil
 }
 
+func (x *Rate) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Rate) GetPending() int64 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
+}
+
+func (x *Rate) GetLapsed() int64 {
+	if x != nil {
+		return x.Lapsed
+	}
+	return 0
+}
+
+func (x *Rate) GetUnreceipted() int64 {
+	if x != nil {
+		return x.Unreceipted
+	}
+	return 0
+}
+
+func (x *Rate) GetExtended() int64 {
+	if x != nil {
+		return x.Extended
+	}
+	return 0
+}
+
+func (x *Rate) GetSuppressed() bool {
+	if x != nil {
+		return x.Suppressed
+	}
+	return false
+}
+
+func (x *Rate) GetTrend() []*Point {
+	if x != nil {
+		return x.Trend
+	}
+	return nil
+}
+
+func (x *Rate) GetCounterpart() string {
+	if x != nil {
+		return x.Counterpart
+	}
+	return ""
+}
+
+func (x *Rate) GetCounterpartName() string {
+	if x != nil {
+		return x.CounterpartName
+	}
+	return ""
+}
+
+func (x *Rate) GetBasis() Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return Basis_BASIS_UNSPECIFIED
+}
+
+func (x *Rate) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *Rate) GetRevision() uint32 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Rate) GetDefinition() string {
+	if x != nil {
+		return x.Definition
+	}
+	return ""
+}
+
 // GetRatesRequest asks for rates.
 type GetRatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An area of the caller; empty: all its offices.
 	Area string `protobuf:"bytes,1,opt,name=area,proto3" json:"area,omitempty"`
-	// "2026-11", "2026-Q4", "2026"; empty: this month.
+	// "2026-11", "2026-Q4", "2026", "2025-10..2026-09"; "year": the statistical
+	// year to date; days only for the owning office; empty: this month.
 	Period string `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
 	// Kind; unspecified: all together.
 	Kind v1.Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=yipan.cases.v1.Kind" json:"kind,omitempty"`
@@ -217,14 +641,22 @@ type GetRatesRequest struct {
 	// One row for each township instead of the sum.
 	ByTownship bool `protobuf:"varint,5,opt,name=by_township,json=byTownship,proto3" json:"by_township,omitempty"`
 	// Side from which it is computed; unspecified: as receiver.
-	Side          v1.Side `protobuf:"varint,6,opt,name=side,proto3,enum=yipan.cases.v1.Side" json:"side,omitempty"`
+	Side v1.Side `protobuf:"varint,6,opt,name=side,proto3,enum=yipan.cases.v1.Side" json:"side,omitempty"`
+	// Only cases with this counterpart area, or below it; empty: all.
+	Counterpart string `protobuf:"bytes,7,opt,name=counterpart,proto3" json:"counterpart,omitempty"`
+	// Rows; by_township is BREAKDOWN_TOWNSHIP.
+	Breakdown Breakdown `protobuf:"varint,8,opt,name=breakdown,proto3,enum=yipan.rates.v1.Breakdown" json:"breakdown,omitempty"`
+	// Months of trend before the period, 0 to 24.
+	Trend uint32 `protobuf:"varint,9,opt,name=trend,proto3" json:"trend,omitempty"`
+	// The frozen month in place of live figures.
+	Frozen        bool `protobuf:"varint,10,opt,name=frozen,proto3" json:"frozen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetRatesRequest) Reset() {
 	*x = GetRatesRequest{}
-	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[1]
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -236,7 +668,7 @@ func (x *GetRatesRequest) String() string {
 func (*GetRatesRequest) ProtoMessage() {}
 
 func (x *GetRatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[1]
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -249,7 +681,7 @@ func (x *GetRatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRatesRequest.ProtoReflect.Descriptor instead.
 func (*GetRatesRequest) Descriptor() ([]byte, []int) {
-	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{1}
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GetRatesRequest) GetArea() string {
@@ -294,6 +726,34 @@ func (x *GetRatesRequest) GetSide() v1.Side {
 	return v1.Side(0)
 }
 
+func (x *GetRatesRequest) GetCounterpart() string {
+	if x != nil {
+		return x.Counterpart
+	}
+	return ""
+}
+
+func (x *GetRatesRequest) GetBreakdown() Breakdown {
+	if x != nil {
+		return x.Breakdown
+	}
+	return Breakdown_BREAKDOWN_UNSPECIFIED
+}
+
+func (x *GetRatesRequest) GetTrend() uint32 {
+	if x != nil {
+		return x.Trend
+	}
+	return 0
+}
+
+func (x *GetRatesRequest) GetFrozen() bool {
+	if x != nil {
+		return x.Frozen
+	}
+	return false
+}
+
 // GetRatesResponse answers GetRates.
 type GetRatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -307,7 +767,7 @@ type GetRatesResponse struct {
 
 func (x *GetRatesResponse) Reset() {
 	*x = GetRatesResponse{}
-	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[2]
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -319,7 +779,7 @@ func (x *GetRatesResponse) String() string {
 func (*GetRatesResponse) ProtoMessage() {}
 
 func (x *GetRatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[2]
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -332,7 +792,7 @@ func (x *GetRatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRatesResponse.ProtoReflect.Descriptor instead.
 func (*GetRatesResponse) Descriptor() ([]byte, []int) {
-	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{2}
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetRatesResponse) GetPeriod() string {
@@ -349,11 +809,1185 @@ func (x *GetRatesResponse) GetRates() []*Rate {
 	return nil
 }
 
+// ListRateCasesRequest asks for the rounds behind a figure.
+type ListRateCasesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Office of the caller.
+	Office string `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`
+	// As in GetRatesRequest.
+	Period string `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
+	// Kind; unspecified: all together.
+	Kind v1.Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=yipan.cases.v1.Kind" json:"kind,omitempty"`
+	// Verification, feedback or on-time feedback.
+	Measure Measure `protobuf:"varint,4,opt,name=measure,proto3,enum=yipan.rates.v1.Measure" json:"measure,omitempty"`
+	// Side; unspecified: as receiver.
+	Side v1.Side `protobuf:"varint,5,opt,name=side,proto3,enum=yipan.cases.v1.Side" json:"side,omitempty"`
+	// Which part.
+	Part Part `protobuf:"varint,6,opt,name=part,proto3,enum=yipan.rates.v1.Part" json:"part,omitempty"`
+	// Counterpart area; empty: all.
+	Counterpart string `protobuf:"bytes,7,opt,name=counterpart,proto3" json:"counterpart,omitempty"`
+	// At most 500; 0: 100.
+	PageSize uint32 `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Of the page before.
+	PageToken     string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRateCasesRequest) Reset() {
+	*x = ListRateCasesRequest{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRateCasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRateCasesRequest) ProtoMessage() {}
+
+func (x *ListRateCasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRateCasesRequest.ProtoReflect.Descriptor instead.
+func (*ListRateCasesRequest) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListRateCasesRequest) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *ListRateCasesRequest) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *ListRateCasesRequest) GetKind() v1.Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.Kind(0)
+}
+
+func (x *ListRateCasesRequest) GetMeasure() Measure {
+	if x != nil {
+		return x.Measure
+	}
+	return Measure_MEASURE_UNSPECIFIED
+}
+
+func (x *ListRateCasesRequest) GetSide() v1.Side {
+	if x != nil {
+		return x.Side
+	}
+	return v1.Side(0)
+}
+
+func (x *ListRateCasesRequest) GetPart() Part {
+	if x != nil {
+		return x.Part
+	}
+	return Part_PART_UNSPECIFIED
+}
+
+func (x *ListRateCasesRequest) GetCounterpart() string {
+	if x != nil {
+		return x.Counterpart
+	}
+	return ""
+}
+
+func (x *ListRateCasesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRateCasesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// RateCase is one round behind a figure.
+type RateCase struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Case id.
+	CaseId string `protobuf:"bytes,1,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Round.
+	Round uint32 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	// Kind.
+	Kind v1.Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=yipan.cases.v1.Kind" json:"kind,omitempty"`
+	// Side of the office.
+	Side v1.Side `protobuf:"varint,4,opt,name=side,proto3,enum=yipan.cases.v1.Side" json:"side,omitempty"`
+	// Counterpart area.
+	Counterpart string `protobuf:"bytes,5,opt,name=counterpart,proto3" json:"counterpart,omitempty"`
+	// Its name.
+	CounterpartName string `protobuf:"bytes,6,opt,name=counterpart_name,json=counterpartName,proto3" json:"counterpart_name,omitempty"`
+	// Code of exclusion; empty: counted.
+	Excluded string `protobuf:"bytes,7,opt,name=excluded,proto3" json:"excluded,omitempty"`
+	// On whose side it waits past its due; empty: it does not.
+	Overdue string `protobuf:"bytes,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Answered, on time, pending, lapsed.
+	Answered bool `protobuf:"varint,9,opt,name=answered,proto3" json:"answered,omitempty"`
+	// Recorded at or before due.
+	OnTime bool `protobuf:"varint,10,opt,name=on_time,json=onTime,proto3" json:"on_time,omitempty"`
+	// Due is still to come.
+	Pending bool `protobuf:"varint,11,opt,name=pending,proto3" json:"pending,omitempty"`
+	// Days by which an outage put off the due.
+	ExtendedDays uint32 `protobuf:"varint,12,opt,name=extended_days,json=extendedDays,proto3" json:"extended_days,omitempty"`
+	// When the round was opened.
+	RoundAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=round_at,json=roundAt,proto3" json:"round_at,omitempty"`
+	// When the other side held it.
+	DeliveredAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
+	// Due.
+	DueAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	// When the answer was recorded.
+	AnsweredAt *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=answered_at,json=answeredAt,proto3" json:"answered_at,omitempty"`
+	// When the answer was held at the other side.
+	AnswerHeldAt  *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=answer_held_at,json=answerHeldAt,proto3" json:"answer_held_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateCase) Reset() {
+	*x = RateCase{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateCase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateCase) ProtoMessage() {}
+
+func (x *RateCase) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateCase.ProtoReflect.Descriptor instead.
+func (*RateCase) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RateCase) GetCaseId() string {
+	if x != nil {
+		return x.CaseId
+	}
+	return ""
+}
+
+func (x *RateCase) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *RateCase) GetKind() v1.Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.Kind(0)
+}
+
+func (x *RateCase) GetSide() v1.Side {
+	if x != nil {
+		return x.Side
+	}
+	return v1.Side(0)
+}
+
+func (x *RateCase) GetCounterpart() string {
+	if x != nil {
+		return x.Counterpart
+	}
+	return ""
+}
+
+func (x *RateCase) GetCounterpartName() string {
+	if x != nil {
+		return x.CounterpartName
+	}
+	return ""
+}
+
+func (x *RateCase) GetExcluded() string {
+	if x != nil {
+		return x.Excluded
+	}
+	return ""
+}
+
+func (x *RateCase) GetOverdue() string {
+	if x != nil {
+		return x.Overdue
+	}
+	return ""
+}
+
+func (x *RateCase) GetAnswered() bool {
+	if x != nil {
+		return x.Answered
+	}
+	return false
+}
+
+func (x *RateCase) GetOnTime() bool {
+	if x != nil {
+		return x.OnTime
+	}
+	return false
+}
+
+func (x *RateCase) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
+}
+
+func (x *RateCase) GetExtendedDays() uint32 {
+	if x != nil {
+		return x.ExtendedDays
+	}
+	return 0
+}
+
+func (x *RateCase) GetRoundAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RoundAt
+	}
+	return nil
+}
+
+func (x *RateCase) GetDeliveredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeliveredAt
+	}
+	return nil
+}
+
+func (x *RateCase) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
+func (x *RateCase) GetAnsweredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AnsweredAt
+	}
+	return nil
+}
+
+func (x *RateCase) GetAnswerHeldAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AnswerHeldAt
+	}
+	return nil
+}
+
+// ListRateCasesResponse answers ListRateCases.
+type ListRateCasesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The period as computed.
+	Period string `protobuf:"bytes,1,opt,name=period,proto3" json:"period,omitempty"`
+	// The rounds, by due.
+	Cases []*RateCase `protobuf:"bytes,2,rep,name=cases,proto3" json:"cases,omitempty"`
+	// Next page; empty: none.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are altogether.
+	Total         int64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRateCasesResponse) Reset() {
+	*x = ListRateCasesResponse{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRateCasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRateCasesResponse) ProtoMessage() {}
+
+func (x *ListRateCasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRateCasesResponse.ProtoReflect.Descriptor instead.
+func (*ListRateCasesResponse) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListRateCasesResponse) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *ListRateCasesResponse) GetCases() []*RateCase {
+	if x != nil {
+		return x.Cases
+	}
+	return nil
+}
+
+func (x *ListRateCasesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListRateCasesResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+// GetTimesRequest asks on whose side time was spent.
+type GetTimesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in GetRatesRequest.
+	Area string `protobuf:"bytes,1,opt,name=area,proto3" json:"area,omitempty"`
+	// As in GetRatesRequest.
+	Period string `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
+	// Kind; unspecified: all together.
+	Kind v1.Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=yipan.cases.v1.Kind" json:"kind,omitempty"`
+	// Side; unspecified: as receiver.
+	Side v1.Side `protobuf:"varint,4,opt,name=side,proto3,enum=yipan.cases.v1.Side" json:"side,omitempty"`
+	// One row for each township.
+	ByTownship    bool `protobuf:"varint,5,opt,name=by_township,json=byTownship,proto3" json:"by_township,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTimesRequest) Reset() {
+	*x = GetTimesRequest{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimesRequest) ProtoMessage() {}
+
+func (x *GetTimesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimesRequest.ProtoReflect.Descriptor instead.
+func (*GetTimesRequest) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetTimesRequest) GetArea() string {
+	if x != nil {
+		return x.Area
+	}
+	return ""
+}
+
+func (x *GetTimesRequest) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *GetTimesRequest) GetKind() v1.Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.Kind(0)
+}
+
+func (x *GetTimesRequest) GetSide() v1.Side {
+	if x != nil {
+		return x.Side
+	}
+	return v1.Side(0)
+}
+
+func (x *GetTimesRequest) GetByTownship() bool {
+	if x != nil {
+		return x.ByTownship
+	}
+	return false
+}
+
+// Spent is how long rounds were on one side.
+type Spent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "origin", "transport", "county", "residence".
+	Side string `protobuf:"bytes,1,opt,name=side,proto3" json:"side,omitempty"`
+	// Rounds measured.
+	N int64 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	// Median, seconds.
+	P50Seconds float64 `protobuf:"fixed64,3,opt,name=p50_seconds,json=p50Seconds,proto3" json:"p50_seconds,omitempty"`
+	// 90th percentile, seconds.
+	P90Seconds    float64 `protobuf:"fixed64,4,opt,name=p90_seconds,json=p90Seconds,proto3" json:"p90_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Spent) Reset() {
+	*x = Spent{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Spent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Spent) ProtoMessage() {}
+
+func (x *Spent) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Spent.ProtoReflect.Descriptor instead.
+func (*Spent) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Spent) GetSide() string {
+	if x != nil {
+		return x.Side
+	}
+	return ""
+}
+
+func (x *Spent) GetN() int64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Spent) GetP50Seconds() float64 {
+	if x != nil {
+		return x.P50Seconds
+	}
+	return 0
+}
+
+func (x *Spent) GetP90Seconds() float64 {
+	if x != nil {
+		return x.P90Seconds
+	}
+	return 0
+}
+
+// Times are those of an area.
+type Times struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Area.
+	Area string `protobuf:"bytes,1,opt,name=area,proto3" json:"area,omitempty"`
+	// Its name.
+	AreaName string `protobuf:"bytes,2,opt,name=area_name,json=areaName,proto3" json:"area_name,omitempty"`
+	// By side.
+	Spent []*Spent `protobuf:"bytes,3,rep,name=spent,proto3" json:"spent,omitempty"`
+	// Answers that arrived more than 24 hours after their recording without a
+	// logged outage.
+	LateArrivals  int64 `protobuf:"varint,4,opt,name=late_arrivals,json=lateArrivals,proto3" json:"late_arrivals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Times) Reset() {
+	*x = Times{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Times) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Times) ProtoMessage() {}
+
+func (x *Times) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Times.ProtoReflect.Descriptor instead.
+func (*Times) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Times) GetArea() string {
+	if x != nil {
+		return x.Area
+	}
+	return ""
+}
+
+func (x *Times) GetAreaName() string {
+	if x != nil {
+		return x.AreaName
+	}
+	return ""
+}
+
+func (x *Times) GetSpent() []*Spent {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
+
+func (x *Times) GetLateArrivals() int64 {
+	if x != nil {
+		return x.LateArrivals
+	}
+	return 0
+}
+
+// Unreceipted is what a receiving node has not receipted (未签收).
+type Unreceipted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Receiving node; empty: no node serves the area yet.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Its name.
+	NodeName string `protobuf:"bytes,2,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
+	// Rounds sent longer than three days ago.
+	N int64 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
+	// The oldest was sent.
+	OldestAt      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=oldest_at,json=oldestAt,proto3" json:"oldest_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unreceipted) Reset() {
+	*x = Unreceipted{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unreceipted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unreceipted) ProtoMessage() {}
+
+func (x *Unreceipted) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unreceipted.ProtoReflect.Descriptor instead.
+func (*Unreceipted) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Unreceipted) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Unreceipted) GetNodeName() string {
+	if x != nil {
+		return x.NodeName
+	}
+	return ""
+}
+
+func (x *Unreceipted) GetN() int64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Unreceipted) GetOldestAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OldestAt
+	}
+	return nil
+}
+
+// GetTimesResponse answers GetTimes.
+type GetTimesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The period as computed.
+	Period string `protobuf:"bytes,1,opt,name=period,proto3" json:"period,omitempty"`
+	// By area.
+	Times []*Times `protobuf:"bytes,2,rep,name=times,proto3" json:"times,omitempty"`
+	// By receiving node.
+	Unreceipted   []*Unreceipted `protobuf:"bytes,3,rep,name=unreceipted,proto3" json:"unreceipted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTimesResponse) Reset() {
+	*x = GetTimesResponse{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimesResponse) ProtoMessage() {}
+
+func (x *GetTimesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimesResponse.ProtoReflect.Descriptor instead.
+func (*GetTimesResponse) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetTimesResponse) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *GetTimesResponse) GetTimes() []*Times {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+func (x *GetTimesResponse) GetUnreceipted() []*Unreceipted {
+	if x != nil {
+		return x.Unreceipted
+	}
+	return nil
+}
+
+// ListSignalsRequest asks for signs of hollow work.
+type ListSignalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in GetRatesRequest.
+	Area string `protobuf:"bytes,1,opt,name=area,proto3" json:"area,omitempty"`
+	// A month; empty: this one.
+	Period        string `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSignalsRequest) Reset() {
+	*x = ListSignalsRequest{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSignalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSignalsRequest) ProtoMessage() {}
+
+func (x *ListSignalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSignalsRequest.ProtoReflect.Descriptor instead.
+func (*ListSignalsRequest) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListSignalsRequest) GetArea() string {
+	if x != nil {
+		return x.Area
+	}
+	return ""
+}
+
+func (x *ListSignalsRequest) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+// Signal is one sign, of an office.
+type Signal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code: ANSWERED_IN_SECONDS, ALL_NOT_FOUND, BULK_BEFORE_DUE, IDENTICAL_NOTES,
+	// OFFERS_IN_BULK, OFFERS_WITHOUT_DATE.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// In Chinese.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Office.
+	Office string `protobuf:"bytes,3,opt,name=office,proto3" json:"office,omitempty"`
+	// Its name.
+	OfficeName string `protobuf:"bytes,4,opt,name=office_name,json=officeName,proto3" json:"office_name,omitempty"`
+	// How many show the sign.
+	N int64 `protobuf:"varint,5,opt,name=n,proto3" json:"n,omitempty"`
+	// Of how many.
+	Of int64 `protobuf:"varint,6,opt,name=of,proto3" json:"of,omitempty"`
+	// The limit above which it is a sign, in words.
+	Rule          string `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signal) Reset() {
+	*x = Signal{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signal) ProtoMessage() {}
+
+func (x *Signal) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signal.ProtoReflect.Descriptor instead.
+func (*Signal) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Signal) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Signal) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Signal) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *Signal) GetOfficeName() string {
+	if x != nil {
+		return x.OfficeName
+	}
+	return ""
+}
+
+func (x *Signal) GetN() int64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Signal) GetOf() int64 {
+	if x != nil {
+		return x.Of
+	}
+	return 0
+}
+
+func (x *Signal) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+// ListSignalsResponse answers ListSignals.
+type ListSignalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The period as computed.
+	Period string `protobuf:"bytes,1,opt,name=period,proto3" json:"period,omitempty"`
+	// By office and code.
+	Signals       []*Signal `protobuf:"bytes,2,rep,name=signals,proto3" json:"signals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSignalsResponse) Reset() {
+	*x = ListSignalsResponse{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSignalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSignalsResponse) ProtoMessage() {}
+
+func (x *ListSignalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSignalsResponse.ProtoReflect.Descriptor instead.
+func (*ListSignalsResponse) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListSignalsResponse) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *ListSignalsResponse) GetSignals() []*Signal {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
+// RecountRatesRequest asks for a full recount.
+type RecountRatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Area; empty: all offices of the caller.
+	Area          string `protobuf:"bytes,1,opt,name=area,proto3" json:"area,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecountRatesRequest) Reset() {
+	*x = RecountRatesRequest{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecountRatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecountRatesRequest) ProtoMessage() {}
+
+func (x *RecountRatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecountRatesRequest.ProtoReflect.Descriptor instead.
+func (*RecountRatesRequest) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RecountRatesRequest) GetArea() string {
+	if x != nil {
+		return x.Area
+	}
+	return ""
+}
+
+// Difference is where the recount and the kept figures do not agree.
+type Difference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "fold": a case's projection is not what its items say; "standing": a kept
+	// standing is not that of its projection; "sum": a sum is not that of the rows.
+	What string `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
+	// Office.
+	Office string `protobuf:"bytes,2,opt,name=office,proto3" json:"office,omitempty"`
+	// Case id, shown to those who may see it; empty for sums.
+	CaseId string `protobuf:"bytes,3,opt,name=case_id,json=caseId,proto3" json:"case_id,omitempty"`
+	// Of a sum: kind, standing and month, without persons.
+	Key string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	// Kept.
+	Kept int64 `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Counted.
+	Counted       int64 `protobuf:"varint,6,opt,name=counted,proto3" json:"counted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Difference) Reset() {
+	*x = Difference{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Difference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Difference) ProtoMessage() {}
+
+func (x *Difference) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Difference.ProtoReflect.Descriptor instead.
+func (*Difference) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Difference) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Difference) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *Difference) GetCaseId() string {
+	if x != nil {
+		return x.CaseId
+	}
+	return ""
+}
+
+func (x *Difference) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Difference) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *Difference) GetCounted() int64 {
+	if x != nil {
+		return x.Counted
+	}
+	return 0
+}
+
+// RecountRatesResponse answers RecountRates.
+type RecountRatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rounds counted.
+	Rounds int64 `protobuf:"varint,1,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	// Sums compared.
+	Sums int64 `protobuf:"varint,2,opt,name=sums,proto3" json:"sums,omitempty"`
+	// At most 1,000.
+	Differences []*Difference `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
+	// How many there are.
+	Total         int64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecountRatesResponse) Reset() {
+	*x = RecountRatesResponse{}
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecountRatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecountRatesResponse) ProtoMessage() {}
+
+func (x *RecountRatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_rates_v1_rate_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecountRatesResponse.ProtoReflect.Descriptor instead.
+func (*RecountRatesResponse) Descriptor() ([]byte, []int) {
+	return file_yipan_rates_v1_rate_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RecountRatesResponse) GetRounds() int64 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *RecountRatesResponse) GetSums() int64 {
+	if x != nil {
+		return x.Sums
+	}
+	return 0
+}
+
+func (x *RecountRatesResponse) GetDifferences() []*Difference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *RecountRatesResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
 var File_yipan_rates_v1_rate_service_proto protoreflect.FileDescriptor
 
 const file_yipan_rates_v1_rate_service_proto_rawDesc = "" +
 	"\n" +
-	"!yipan/rates/v1/rate_service.proto\x12\x0eyipan.rates.v1\x1a\x19yipan/cases/v1/case.proto\"\xc0\x03\n" +
+	"!yipan/rates/v1/rate_service.proto\x12\x0eyipan.rates.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19yipan/cases/v1/case.proto\"U\n" +
+	"\x05Point\x12\x16\n" +
+	"\x06period\x18\x01 \x01(\tR\x06period\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x03R\x01n\x12\f\n" +
+	"\x01d\x18\x03 \x01(\x03R\x01d\x12\x18\n" +
+	"\apercent\x18\x04 \x01(\tR\apercent\"\xfc\x06\n" +
 	"\x04Rate\x121\n" +
 	"\ameasure\x18\x01 \x01(\x0e2\x17.yipan.rates.v1.MeasureR\ameasure\x12\x12\n" +
 	"\x04area\x18\x02 \x01(\tR\x04area\x12\x1b\n" +
@@ -363,13 +1997,31 @@ const file_yipan_rates_v1_rate_service_proto_rawDesc = "" +
 	"\x01d\x18\x06 \x01(\x03R\x01d\x12\x18\n" +
 	"\apercent\x18\a \x01(\tR\apercent\x12>\n" +
 	"\bexcluded\x18\b \x03(\v2\".yipan.rates.v1.Rate.ExcludedEntryR\bexcluded\x12;\n" +
-	"\aoverdue\x18\t \x03(\v2!.yipan.rates.v1.Rate.OverdueEntryR\aoverdue\x1a;\n" +
+	"\aoverdue\x18\t \x03(\v2!.yipan.rates.v1.Rate.OverdueEntryR\aoverdue\x12\x16\n" +
+	"\x06target\x18\n" +
+	" \x01(\tR\x06target\x12\x18\n" +
+	"\apending\x18\v \x01(\x03R\apending\x12\x16\n" +
+	"\x06lapsed\x18\f \x01(\x03R\x06lapsed\x12 \n" +
+	"\vunreceipted\x18\r \x01(\x03R\vunreceipted\x12\x1a\n" +
+	"\bextended\x18\x0e \x01(\x03R\bextended\x12\x1e\n" +
+	"\n" +
+	"suppressed\x18\x0f \x01(\bR\n" +
+	"suppressed\x12+\n" +
+	"\x05trend\x18\x10 \x03(\v2\x15.yipan.rates.v1.PointR\x05trend\x12 \n" +
+	"\vcounterpart\x18\x11 \x01(\tR\vcounterpart\x12)\n" +
+	"\x10counterpart_name\x18\x12 \x01(\tR\x0fcounterpartName\x12+\n" +
+	"\x05basis\x18\x13 \x01(\x0e2\x15.yipan.rates.v1.BasisR\x05basis\x12/\n" +
+	"\x05as_of\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12\x1a\n" +
+	"\brevision\x18\x15 \x01(\rR\brevision\x12\x1e\n" +
+	"\n" +
+	"definition\x18\x16 \x01(\tR\n" +
+	"definition\x1a;\n" +
 	"\rExcludedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a:\n" +
 	"\fOverdueEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xe7\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xf0\x02\n" +
 	"\x0fGetRatesRequest\x12\x12\n" +
 	"\x04area\x18\x01 \x01(\tR\x04area\x12\x16\n" +
 	"\x06period\x18\x02 \x01(\tR\x06period\x12(\n" +
@@ -377,18 +2029,154 @@ const file_yipan_rates_v1_rate_service_proto_rawDesc = "" +
 	"\bmeasures\x18\x04 \x03(\x0e2\x17.yipan.rates.v1.MeasureR\bmeasures\x12\x1f\n" +
 	"\vby_township\x18\x05 \x01(\bR\n" +
 	"byTownship\x12(\n" +
-	"\x04side\x18\x06 \x01(\x0e2\x14.yipan.cases.v1.SideR\x04side\"V\n" +
+	"\x04side\x18\x06 \x01(\x0e2\x14.yipan.cases.v1.SideR\x04side\x12 \n" +
+	"\vcounterpart\x18\a \x01(\tR\vcounterpart\x127\n" +
+	"\tbreakdown\x18\b \x01(\x0e2\x19.yipan.rates.v1.BreakdownR\tbreakdown\x12\x14\n" +
+	"\x05trend\x18\t \x01(\rR\x05trend\x12\x16\n" +
+	"\x06frozen\x18\n" +
+	" \x01(\bR\x06frozen\"V\n" +
 	"\x10GetRatesResponse\x12\x16\n" +
 	"\x06period\x18\x01 \x01(\tR\x06period\x12*\n" +
-	"\x05rates\x18\x02 \x03(\v2\x14.yipan.rates.v1.RateR\x05rates*\x89\x01\n" +
+	"\x05rates\x18\x02 \x03(\v2\x14.yipan.rates.v1.RateR\x05rates\"\xd5\x02\n" +
+	"\x14ListRateCasesRequest\x12\x16\n" +
+	"\x06office\x18\x01 \x01(\tR\x06office\x12\x16\n" +
+	"\x06period\x18\x02 \x01(\tR\x06period\x12(\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x14.yipan.cases.v1.KindR\x04kind\x121\n" +
+	"\ameasure\x18\x04 \x01(\x0e2\x17.yipan.rates.v1.MeasureR\ameasure\x12(\n" +
+	"\x04side\x18\x05 \x01(\x0e2\x14.yipan.cases.v1.SideR\x04side\x12(\n" +
+	"\x04part\x18\x06 \x01(\x0e2\x14.yipan.rates.v1.PartR\x04part\x12 \n" +
+	"\vcounterpart\x18\a \x01(\tR\vcounterpart\x12\x1b\n" +
+	"\tpage_size\x18\b \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\t \x01(\tR\tpageToken\"\xac\x05\n" +
+	"\bRateCase\x12\x17\n" +
+	"\acase_id\x18\x01 \x01(\tR\x06caseId\x12\x14\n" +
+	"\x05round\x18\x02 \x01(\rR\x05round\x12(\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x14.yipan.cases.v1.KindR\x04kind\x12(\n" +
+	"\x04side\x18\x04 \x01(\x0e2\x14.yipan.cases.v1.SideR\x04side\x12 \n" +
+	"\vcounterpart\x18\x05 \x01(\tR\vcounterpart\x12)\n" +
+	"\x10counterpart_name\x18\x06 \x01(\tR\x0fcounterpartName\x12\x1a\n" +
+	"\bexcluded\x18\a \x01(\tR\bexcluded\x12\x18\n" +
+	"\aoverdue\x18\b \x01(\tR\aoverdue\x12\x1a\n" +
+	"\banswered\x18\t \x01(\bR\banswered\x12\x17\n" +
+	"\aon_time\x18\n" +
+	" \x01(\bR\x06onTime\x12\x18\n" +
+	"\apending\x18\v \x01(\bR\apending\x12#\n" +
+	"\rextended_days\x18\f \x01(\rR\fextendedDays\x125\n" +
+	"\bround_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aroundAt\x12=\n" +
+	"\fdelivered_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\vdeliveredAt\x121\n" +
+	"\x06due_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12;\n" +
+	"\vanswered_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"answeredAt\x12@\n" +
+	"\x0eanswer_held_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\fanswerHeldAt\"\x9d\x01\n" +
+	"\x15ListRateCasesResponse\x12\x16\n" +
+	"\x06period\x18\x01 \x01(\tR\x06period\x12.\n" +
+	"\x05cases\x18\x02 \x03(\v2\x18.yipan.rates.v1.RateCaseR\x05cases\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\x03R\x05total\"\xb2\x01\n" +
+	"\x0fGetTimesRequest\x12\x12\n" +
+	"\x04area\x18\x01 \x01(\tR\x04area\x12\x16\n" +
+	"\x06period\x18\x02 \x01(\tR\x06period\x12(\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x14.yipan.cases.v1.KindR\x04kind\x12(\n" +
+	"\x04side\x18\x04 \x01(\x0e2\x14.yipan.cases.v1.SideR\x04side\x12\x1f\n" +
+	"\vby_township\x18\x05 \x01(\bR\n" +
+	"byTownship\"k\n" +
+	"\x05Spent\x12\x12\n" +
+	"\x04side\x18\x01 \x01(\tR\x04side\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x03R\x01n\x12\x1f\n" +
+	"\vp50_seconds\x18\x03 \x01(\x01R\n" +
+	"p50Seconds\x12\x1f\n" +
+	"\vp90_seconds\x18\x04 \x01(\x01R\n" +
+	"p90Seconds\"\x8a\x01\n" +
+	"\x05Times\x12\x12\n" +
+	"\x04area\x18\x01 \x01(\tR\x04area\x12\x1b\n" +
+	"\tarea_name\x18\x02 \x01(\tR\bareaName\x12+\n" +
+	"\x05spent\x18\x03 \x03(\v2\x15.yipan.rates.v1.SpentR\x05spent\x12#\n" +
+	"\rlate_arrivals\x18\x04 \x01(\x03R\flateArrivals\"\x85\x01\n" +
+	"\vUnreceipted\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
+	"\tnode_name\x18\x02 \x01(\tR\bnodeName\x12\f\n" +
+	"\x01n\x18\x03 \x01(\x03R\x01n\x127\n" +
+	"\toldest_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\boldestAt\"\x96\x01\n" +
+	"\x10GetTimesResponse\x12\x16\n" +
+	"\x06period\x18\x01 \x01(\tR\x06period\x12+\n" +
+	"\x05times\x18\x02 \x03(\v2\x15.yipan.rates.v1.TimesR\x05times\x12=\n" +
+	"\vunreceipted\x18\x03 \x03(\v2\x1b.yipan.rates.v1.UnreceiptedR\vunreceipted\"@\n" +
+	"\x12ListSignalsRequest\x12\x12\n" +
+	"\x04area\x18\x01 \x01(\tR\x04area\x12\x16\n" +
+	"\x06period\x18\x02 \x01(\tR\x06period\"\x9b\x01\n" +
+	"\x06Signal\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n" +
+	"\x06office\x18\x03 \x01(\tR\x06office\x12\x1f\n" +
+	"\voffice_name\x18\x04 \x01(\tR\n" +
+	"officeName\x12\f\n" +
+	"\x01n\x18\x05 \x01(\x03R\x01n\x12\x0e\n" +
+	"\x02of\x18\x06 \x01(\x03R\x02of\x12\x12\n" +
+	"\x04rule\x18\a \x01(\tR\x04rule\"_\n" +
+	"\x13ListSignalsResponse\x12\x16\n" +
+	"\x06period\x18\x01 \x01(\tR\x06period\x120\n" +
+	"\asignals\x18\x02 \x03(\v2\x16.yipan.rates.v1.SignalR\asignals\")\n" +
+	"\x13RecountRatesRequest\x12\x12\n" +
+	"\x04area\x18\x01 \x01(\tR\x04area\"\x91\x01\n" +
+	"\n" +
+	"Difference\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x16\n" +
+	"\x06office\x18\x02 \x01(\tR\x06office\x12\x17\n" +
+	"\acase_id\x18\x03 \x01(\tR\x06caseId\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12\x12\n" +
+	"\x04kept\x18\x05 \x01(\x03R\x04kept\x12\x18\n" +
+	"\acounted\x18\x06 \x01(\x03R\acounted\"\x96\x01\n" +
+	"\x14RecountRatesResponse\x12\x16\n" +
+	"\x06rounds\x18\x01 \x01(\x03R\x06rounds\x12\x12\n" +
+	"\x04sums\x18\x02 \x01(\x03R\x04sums\x12<\n" +
+	"\vdifferences\x18\x03 \x03(\v2\x1a.yipan.rates.v1.DifferenceR\vdifferences\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\x03R\x05total*\xb8\x03\n" +
 	"\aMeasure\x12\x17\n" +
 	"\x13MEASURE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MEASURE_CERTIFICATE\x10\x01\x12\x18\n" +
 	"\x14MEASURE_VERIFICATION\x10\x02\x12\x14\n" +
 	"\x10MEASURE_FEEDBACK\x10\x03\x12\x1c\n" +
-	"\x18MEASURE_FEEDBACK_ON_TIME\x10\x042\\\n" +
+	"\x18MEASURE_FEEDBACK_ON_TIME\x10\x04\x12\x19\n" +
+	"\x15MEASURE_FILED_IN_TIME\x10\x05\x12\x14\n" +
+	"\x10MEASURE_CHECKING\x10\x06\x12\x18\n" +
+	"\x14MEASURE_REGISTRATION\x10\a\x12\x11\n" +
+	"\rMEASURE_OFFER\x10\b\x12\x1a\n" +
+	"\x16MEASURE_CONTRACEPTIVES\x10\t\x12\x15\n" +
+	"\x11MEASURE_FOLLOW_UP\x10\n" +
+	"\x12\x18\n" +
+	"\x14MEASURE_BIRTH_NOTICE\x10\v\x12\x1d\n" +
+	"\x19MEASURE_EFFECTIVE_CONTACT\x10\f\x12\x13\n" +
+	"\x0fMEASURE_PAIRING\x10\r\x12\x13\n" +
+	"\x0fMEASURE_ADDRESS\x10\x0e\x12\x0e\n" +
+	"\n" +
+	"MEASURE_ID\x10\x0f\x12\x15\n" +
+	"\x11MEASURE_DUPLICATE\x10\x10\x12\x12\n" +
+	"\x0eMEASURE_VISITS\x10\x11*T\n" +
+	"\x05Basis\x12\x15\n" +
+	"\x11BASIS_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"BASIS_LIVE\x10\x01\x12\x10\n" +
+	"\fBASIS_FROZEN\x10\x02\x12\x12\n" +
+	"\x0eBASIS_REPORTED\x10\x03*m\n" +
+	"\tBreakdown\x12\x19\n" +
+	"\x15BREAKDOWN_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12BREAKDOWN_TOWNSHIP\x10\x01\x12\x12\n" +
+	"\x0eBREAKDOWN_KIND\x10\x02\x12\x19\n" +
+	"\x15BREAKDOWN_COUNTERPART\x10\x03*\x81\x01\n" +
+	"\x04Part\x12\x14\n" +
+	"\x10PART_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10PART_DENOMINATOR\x10\x01\x12\x12\n" +
+	"\x0ePART_NUMERATOR\x10\x02\x12\x10\n" +
+	"\fPART_MISSING\x10\x03\x12\x11\n" +
+	"\rPART_EXCLUDED\x10\x04\x12\x14\n" +
+	"\x10PART_UNRECEIPTED\x10\x052\xbc\x03\n" +
 	"\vRateService\x12M\n" +
-	"\bGetRates\x12\x1f.yipan.rates.v1.GetRatesRequest\x1a .yipan.rates.v1.GetRatesResponseB\xab\x01\n" +
+	"\bGetRates\x12\x1f.yipan.rates.v1.GetRatesRequest\x1a .yipan.rates.v1.GetRatesResponse\x12\\\n" +
+	"\rListRateCases\x12$.yipan.rates.v1.ListRateCasesRequest\x1a%.yipan.rates.v1.ListRateCasesResponse\x12M\n" +
+	"\bGetTimes\x12\x1f.yipan.rates.v1.GetTimesRequest\x1a .yipan.rates.v1.GetTimesResponse\x12V\n" +
+	"\vListSignals\x12\".yipan.rates.v1.ListSignalsRequest\x1a#.yipan.rates.v1.ListSignalsResponse\x12Y\n" +
+	"\fRecountRates\x12#.yipan.rates.v1.RecountRatesRequest\x1a$.yipan.rates.v1.RecountRatesResponseB\xab\x01\n" +
 	"\x12com.yipan.rates.v1B\x10RateServiceProtoP\x01Z)yipan/internal/gen/yipan/rates/v1;ratesv1\xa2\x02\x03YRX\xaa\x02\x0eYipan.Rates.V1\xca\x02\x0eYipan\\Rates\\V1\xe2\x02\x1aYipan\\Rates\\V1\\GPBMetadata\xea\x02\x10Yipan::Rates::V1b\x06proto3"
 
 var (
@@ -403,34 +2191,85 @@ func file_yipan_rates_v1_rate_service_proto_rawDescGZIP() []byte {
 	return file_yipan_rates_v1_rate_service_proto_rawDescData
 }
 
-var file_yipan_rates_v1_rate_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_yipan_rates_v1_rate_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_yipan_rates_v1_rate_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_yipan_rates_v1_rate_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_yipan_rates_v1_rate_service_proto_goTypes = []any{
-	(Measure)(0),             // 0: yipan.rates.v1.Measure
-	(*Rate)(nil),             // 1: yipan.rates.v1.Rate
-	(*GetRatesRequest)(nil),  // 2: yipan.rates.v1.GetRatesRequest
-	(*GetRatesResponse)(nil), // 3: yipan.rates.v1.GetRatesResponse
-	nil,                      // 4: yipan.rates.v1.Rate.ExcludedEntry
-	nil,                      // 5: yipan.rates.v1.Rate.OverdueEntry
-	(v1.Kind)(0),             // 6: yipan.cases.v1.Kind
-	(v1.Side)(0),             // 7: yipan.cases.v1.Side
+	(Measure)(0),                  // 0: yipan.rates.v1.Measure
+	(Basis)(0),                    // 1: yipan.rates.v1.Basis
+	(Breakdown)(0),                // 2: yipan.rates.v1.Breakdown
+	(Part)(0),                     // 3: yipan.rates.v1.Part
+	(*Point)(nil),                 // 4: yipan.rates.v1.Point
+	(*Rate)(nil),                  // 5: yipan.rates.v1.Rate
+	(*GetRatesRequest)(nil),       // 6: yipan.rates.v1.GetRatesRequest
+	(*GetRatesResponse)(nil),      // 7: yipan.rates.v1.GetRatesResponse
+	(*ListRateCasesRequest)(nil),  // 8: yipan.rates.v1.ListRateCasesRequest
+	(*RateCase)(nil),              // 9: yipan.rates.v1.RateCase
+	(*ListRateCasesResponse)(nil), // 10: yipan.rates.v1.ListRateCasesResponse
+	(*GetTimesRequest)(nil),       // 11: yipan.rates.v1.GetTimesRequest
+	(*Spent)(nil),                 // 12: yipan.rates.v1.Spent
+	(*Times)(nil),                 // 13: yipan.rates.v1.Times
+	(*Unreceipted)(nil),           // 14: yipan.rates.v1.Unreceipted
+	(*GetTimesResponse)(nil),      // 15: yipan.rates.v1.GetTimesResponse
+	(*ListSignalsRequest)(nil),    // 16: yipan.rates.v1.ListSignalsRequest
+	(*Signal)(nil),                // 17: yipan.rates.v1.Signal
+	(*ListSignalsResponse)(nil),   // 18: yipan.rates.v1.ListSignalsResponse
+	(*RecountRatesRequest)(nil),   // 19: yipan.rates.v1.RecountRatesRequest
+	(*Difference)(nil),            // 20: yipan.rates.v1.Difference
+	(*RecountRatesResponse)(nil),  // 21: yipan.rates.v1.RecountRatesResponse
+	nil,                           // 22: yipan.rates.v1.Rate.ExcludedEntry
+	nil,                           // 23: yipan.rates.v1.Rate.OverdueEntry
+	(v1.Kind)(0),                  // 24: yipan.cases.v1.Kind
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(v1.Side)(0),                  // 26: yipan.cases.v1.Side
 }
 var file_yipan_rates_v1_rate_service_proto_depIdxs = []int32{
-	0, // 0: yipan.rates.v1.Rate.measure:type_name -> yipan.rates.v1.Measure
-	6, // 1: yipan.rates.v1.Rate.kind:type_name -> yipan.cases.v1.Kind
-	4, // 2: yipan.rates.v1.Rate.excluded:type_name -> yipan.rates.v1.Rate.ExcludedEntry
-	5, // 3: yipan.rates.v1.Rate.overdue:type_name -> yipan.rates.v1.Rate.OverdueEntry
-	6, // 4: yipan.rates.v1.GetRatesRequest.kind:type_name -> yipan.cases.v1.Kind
-	0, // 5: yipan.rates.v1.GetRatesRequest.measures:type_name -> yipan.rates.v1.Measure
-	7, // 6: yipan.rates.v1.GetRatesRequest.side:type_name -> yipan.cases.v1.Side
-	1, // 7: yipan.rates.v1.GetRatesResponse.rates:type_name -> yipan.rates.v1.Rate
-	2, // 8: yipan.rates.v1.RateService.GetRates:input_type -> yipan.rates.v1.GetRatesRequest
-	3, // 9: yipan.rates.v1.RateService.GetRates:output_type -> yipan.rates.v1.GetRatesResponse
-	9, // [9:10] is the sub-list for method output_type
-	8, // [8:9] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	0,  // 0: yipan.rates.v1.Rate.measure:type_name -> yipan.rates.v1.Measure
+	24, // 1: yipan.rates.v1.Rate.kind:type_name -> yipan.cases.v1.Kind
+	22, // 2: yipan.rates.v1.Rate.excluded:type_name -> yipan.rates.v1.Rate.ExcludedEntry
+	23, // 3: yipan.rates.v1.Rate.overdue:type_name -> yipan.rates.v1.Rate.OverdueEntry
+	4,  // 4: yipan.rates.v1.Rate.trend:type_name -> yipan.rates.v1.Point
+	1,  // 5: yipan.rates.v1.Rate.basis:type_name -> yipan.rates.v1.Basis
+	25, // 6: yipan.rates.v1.Rate.as_of:type_name -> google.protobuf.Timestamp
+	24, // 7: yipan.rates.v1.GetRatesRequest.kind:type_name -> yipan.cases.v1.Kind
+	0,  // 8: yipan.rates.v1.GetRatesRequest.measures:type_name -> yipan.rates.v1.Measure
+	26, // 9: yipan.rates.v1.GetRatesRequest.side:type_name -> yipan.cases.v1.Side
+	2,  // 10: yipan.rates.v1.GetRatesRequest.breakdown:type_name -> yipan.rates.v1.Breakdown
+	5,  // 11: yipan.rates.v1.GetRatesResponse.rates:type_name -> yipan.rates.v1.Rate
+	24, // 12: yipan.rates.v1.ListRateCasesRequest.kind:type_name -> yipan.cases.v1.Kind
+	0,  // 13: yipan.rates.v1.ListRateCasesRequest.measure:type_name -> yipan.rates.v1.Measure
+	26, // 14: yipan.rates.v1.ListRateCasesRequest.side:type_name -> yipan.cases.v1.Side
+	3,  // 15: yipan.rates.v1.ListRateCasesRequest.part:type_name -> yipan.rates.v1.Part
+	24, // 16: yipan.rates.v1.RateCase.kind:type_name -> yipan.cases.v1.Kind
+	26, // 17: yipan.rates.v1.RateCase.side:type_name -> yipan.cases.v1.Side
+	25, // 18: yipan.rates.v1.RateCase.round_at:type_name -> google.protobuf.Timestamp
+	25, // 19: yipan.rates.v1.RateCase.delivered_at:type_name -> google.protobuf.Timestamp
+	25, // 20: yipan.rates.v1.RateCase.due_at:type_name -> google.protobuf.Timestamp
+	25, // 21: yipan.rates.v1.RateCase.answered_at:type_name -> google.protobuf.Timestamp
+	25, // 22: yipan.rates.v1.RateCase.answer_held_at:type_name -> google.protobuf.Timestamp
+	9,  // 23: yipan.rates.v1.ListRateCasesResponse.cases:type_name -> yipan.rates.v1.RateCase
+	24, // 24: yipan.rates.v1.GetTimesRequest.kind:type_name -> yipan.cases.v1.Kind
+	26, // 25: yipan.rates.v1.GetTimesRequest.side:type_name -> yipan.cases.v1.Side
+	12, // 26: yipan.rates.v1.Times.spent:type_name -> yipan.rates.v1.Spent
+	25, // 27: yipan.rates.v1.Unreceipted.oldest_at:type_name -> google.protobuf.Timestamp
+	13, // 28: yipan.rates.v1.GetTimesResponse.times:type_name -> yipan.rates.v1.Times
+	14, // 29: yipan.rates.v1.GetTimesResponse.unreceipted:type_name -> yipan.rates.v1.Unreceipted
+	17, // 30: yipan.rates.v1.ListSignalsResponse.signals:type_name -> yipan.rates.v1.Signal
+	20, // 31: yipan.rates.v1.RecountRatesResponse.differences:type_name -> yipan.rates.v1.Difference
+	6,  // 32: yipan.rates.v1.RateService.GetRates:input_type -> yipan.rates.v1.GetRatesRequest
+	8,  // 33: yipan.rates.v1.RateService.ListRateCases:input_type -> yipan.rates.v1.ListRateCasesRequest
+	11, // 34: yipan.rates.v1.RateService.GetTimes:input_type -> yipan.rates.v1.GetTimesRequest
+	16, // 35: yipan.rates.v1.RateService.ListSignals:input_type -> yipan.rates.v1.ListSignalsRequest
+	19, // 36: yipan.rates.v1.RateService.RecountRates:input_type -> yipan.rates.v1.RecountRatesRequest
+	7,  // 37: yipan.rates.v1.RateService.GetRates:output_type -> yipan.rates.v1.GetRatesResponse
+	10, // 38: yipan.rates.v1.RateService.ListRateCases:output_type -> yipan.rates.v1.ListRateCasesResponse
+	15, // 39: yipan.rates.v1.RateService.GetTimes:output_type -> yipan.rates.v1.GetTimesResponse
+	18, // 40: yipan.rates.v1.RateService.ListSignals:output_type -> yipan.rates.v1.ListSignalsResponse
+	21, // 41: yipan.rates.v1.RateService.RecountRates:output_type -> yipan.rates.v1.RecountRatesResponse
+	37, // [37:42] is the sub-list for method output_type
+	32, // [32:37] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_yipan_rates_v1_rate_service_proto_init() }
@@ -443,8 +2282,8 @@ func file_yipan_rates_v1_rate_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yipan_rates_v1_rate_service_proto_rawDesc), len(file_yipan_rates_v1_rate_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   5,
+			NumEnums:      4,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

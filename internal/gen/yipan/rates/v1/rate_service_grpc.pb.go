@@ -21,7 +21,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RateService_GetRates_FullMethodName = "/yipan.rates.v1.RateService/GetRates"
+	RateService_GetRates_FullMethodName      = "/yipan.rates.v1.RateService/GetRates"
+	RateService_ListRateCases_FullMethodName = "/yipan.rates.v1.RateService/ListRateCases"
+	RateService_GetTimes_FullMethodName      = "/yipan.rates.v1.RateService/GetTimes"
+	RateService_ListSignals_FullMethodName   = "/yipan.rates.v1.RateService/ListSignals"
+	RateService_RecountRates_FullMethodName  = "/yipan.rates.v1.RateService/RecountRates"
 )
 
 // RateServiceClient is the client API for RateService service.
@@ -32,6 +36,16 @@ const (
 type RateServiceClient interface {
 	// Computes rates by area, period and kind.
 	GetRates(ctx context.Context, in *GetRatesRequest, opts ...grpc.CallOption) (*GetRatesResponse, error)
+	// Lists the rounds behind a figure, to the owning office alone: its clerks see
+	// case ids, times and codes, no person and no outcome.
+	ListRateCases(ctx context.Context, in *ListRateCasesRequest, opts ...grpc.CallOption) (*ListRateCasesResponse, error)
+	// Says on whose side time was spent, what is not receipted (未签收) and which
+	// answers arrived late after their recording.
+	GetTimes(ctx context.Context, in *GetTimesRequest, opts ...grpc.CallOption) (*GetTimesResponse, error)
+	// Lists signs of hollow work, of offices and never of persons.
+	ListSignals(ctx context.Context, in *ListSignalsRequest, opts ...grpc.CallOption) (*ListSignalsResponse, error)
+	// Counts everything again from the items and compares.
+	RecountRates(ctx context.Context, in *RecountRatesRequest, opts ...grpc.CallOption) (*RecountRatesResponse, error)
 }
 
 type rateServiceClient struct {
@@ -52,6 +66,46 @@ func (c *rateServiceClient) GetRates(ctx context.Context, in *GetRatesRequest, o
 	return out, nil
 }
 
+func (c *rateServiceClient) ListRateCases(ctx context.Context, in *ListRateCasesRequest, opts ...grpc.CallOption) (*ListRateCasesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRateCasesResponse)
+	err := c.cc.Invoke(ctx, RateService_ListRateCases_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *rateServiceClient) GetTimes(ctx context.Context, in *GetTimesRequest, opts ...grpc.CallOption) (*GetTimesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTimesResponse)
+	err := c.cc.Invoke(ctx, RateService_GetTimes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *rateServiceClient) ListSignals(ctx context.Context, in *ListSignalsRequest, opts ...grpc.CallOption) (*ListSignalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSignalsResponse)
+	err := c.cc.Invoke(ctx, RateService_ListSignals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *rateServiceClient) RecountRates(ctx context.Context, in *RecountRatesRequest, opts ...grpc.CallOption) (*RecountRatesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecountRatesResponse)
+	err := c.cc.Invoke(ctx, RateService_RecountRates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RateServiceServer is the server API for RateService service.
 // All implementations must embed UnimplementedRateServiceServer
 // for forward compatibility.
@@ -60,6 +114,16 @@ func (c *rateServiceClient) GetRates(ctx context.Context, in *GetRatesRequest, o
 type RateServiceServer interface {
 	// Computes rates by area, period and kind.
 	GetRates(context.Context, *GetRatesRequest) (*GetRatesResponse, error)
+	// Lists the rounds behind a figure, to the owning office alone: its clerks see
+	// case ids, times and codes, no person and no outcome.
+	ListRateCases(context.Context, *ListRateCasesRequest) (*ListRateCasesResponse, error)
+	// Says on whose side time was spent, what is not receipted (未签收) and which
+	// answers arrived late after their recording.
+	GetTimes(context.Context, *GetTimesRequest) (*GetTimesResponse, error)
+	// Lists signs of hollow work, of offices and never of persons.
+	ListSignals(context.Context, *ListSignalsRequest) (*ListSignalsResponse, error)
+	// Counts everything again from the items and compares.
+	RecountRates(context.Context, *RecountRatesRequest) (*RecountRatesResponse, error)
 	mustEmbedUnimplementedRateServiceServer()
 }
 
@@ -72,6 +136,18 @@ type UnimplementedRateServiceServer struct{}
 
 func (UnimplementedRateServiceServer) GetRates(context.Context, *GetRatesRequest) (*GetRatesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRates not implemented")
+}
+func (UnimplementedRateServiceServer) ListRateCases(context.Context, *ListRateCasesRequest) (*ListRateCasesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRateCases not implemented")
+}
+func (UnimplementedRateServiceServer) GetTimes(context.Context, *GetTimesRequest) (*GetTimesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTimes not implemented")
+}
+func (UnimplementedRateServiceServer) ListSignals(context.Context, *ListSignalsRequest) (*ListSignalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSignals not implemented")
+}
+func (UnimplementedRateServiceServer) RecountRates(context.Context, *RecountRatesRequest) (*RecountRatesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecountRates not implemented")
 }
 func (UnimplementedRateServiceServer) mustEmbedUnimplementedRateServiceServer() {}
 func (UnimplementedRateServiceServer) testEmbeddedByValue()                     {}
@@ -112,6 +188,78 @@ func _RateService_GetRates_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RateService_ListRateCases_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRateCasesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RateServiceServer).ListRateCases(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RateService_ListRateCases_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RateServiceServer).ListRateCases(ctx, req.(*ListRateCasesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RateService_GetTimes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTimesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RateServiceServer).GetTimes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RateService_GetTimes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RateServiceServer).GetTimes(ctx, req.(*GetTimesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RateService_ListSignals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSignalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RateServiceServer).ListSignals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RateService_ListSignals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RateServiceServer).ListSignals(ctx, req.(*ListSignalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RateService_RecountRates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecountRatesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RateServiceServer).RecountRates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RateService_RecountRates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RateServiceServer).RecountRates(ctx, req.(*RecountRatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RateService_ServiceDesc is the grpc.ServiceDesc for RateService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +270,22 @@ var RateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRates",
 			Handler:    _RateService_GetRates_Handler,
+		},
+		{
+			MethodName: "ListRateCases",
+			Handler:    _RateService_ListRateCases_Handler,
+		},
+		{
+			MethodName: "GetTimes",
+			Handler:    _RateService_GetTimes_Handler,
+		},
+		{
+			MethodName: "ListSignals",
+			Handler:    _RateService_ListSignals_Handler,
+		},
+		{
+			MethodName: "RecountRates",
+			Handler:    _RateService_RecountRates_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

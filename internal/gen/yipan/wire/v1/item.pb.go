@@ -104,6 +104,10 @@ const (
 	ItemKind_ITEM_KIND_REVOKE ItemKind = 9
 	// Says that a parcel's items are held.
 	ItemKind_ITEM_KIND_RECEIPT ItemKind = 10
+	// Counts between two offices; belongs to no case. From version 2.
+	ItemKind_ITEM_KIND_REPORT ItemKind = 11
+	// Puts off the due of a round for an outage. From version 2.
+	ItemKind_ITEM_KIND_EXTEND ItemKind = 12
 )
 
 // Enum value maps for ItemKind.
@@ -120,6 +124,8 @@ var (
 		8:  "ITEM_KIND_FEEDBACK",
 		9:  "ITEM_KIND_REVOKE",
 		10: "ITEM_KIND_RECEIPT",
+		11: "ITEM_KIND_REPORT",
+		12: "ITEM_KIND_EXTEND",
 	}
 	ItemKind_value = map[string]int32{
 		"ITEM_KIND_UNSPECIFIED": 0,
@@ -133,6 +139,8 @@ var (
 		"ITEM_KIND_FEEDBACK":    8,
 		"ITEM_KIND_REVOKE":      9,
 		"ITEM_KIND_RECEIPT":     10,
+		"ITEM_KIND_REPORT":      11,
+		"ITEM_KIND_EXTEND":      12,
 	}
 )
 
@@ -410,6 +418,63 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{4}
 }
 
+// ReportForm says what a REPORT holds.
+type ReportForm int32
+
+const (
+	// Never sent.
+	ReportForm_REPORT_FORM_UNSPECIFIED ReportForm = 0
+	// Counts of a month for the area above.
+	ReportForm_REPORT_FORM_SNAPSHOT ReportForm = 1
+	// Counts and digests of the cases that two nodes share.
+	ReportForm_REPORT_FORM_COMPARISON ReportForm = 2
+	// The cases of the digests that differ.
+	ReportForm_REPORT_FORM_DETAIL ReportForm = 3
+)
+
+// Enum value maps for ReportForm.
+var (
+	ReportForm_name = map[int32]string{
+		0: "REPORT_FORM_UNSPECIFIED",
+		1: "REPORT_FORM_SNAPSHOT",
+		2: "REPORT_FORM_COMPARISON",
+		3: "REPORT_FORM_DETAIL",
+	}
+	ReportForm_value = map[string]int32{
+		"REPORT_FORM_UNSPECIFIED": 0,
+		"REPORT_FORM_SNAPSHOT":    1,
+		"REPORT_FORM_COMPARISON":  2,
+		"REPORT_FORM_DETAIL":      3,
+	}
+)
+
+func (x ReportForm) Enum() *ReportForm {
+	p := new(ReportForm)
+	*p = x
+	return p
+}
+
+func (x ReportForm) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReportForm) Descriptor() protoreflect.EnumDescriptor {
+	return file_yipan_wire_v1_item_proto_enumTypes[5].Descriptor()
+}
+
+func (ReportForm) Type() protoreflect.EnumType {
+	return &file_yipan_wire_v1_item_proto_enumTypes[5]
+}
+
+func (x ReportForm) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReportForm.Descriptor instead.
+func (ReportForm) EnumDescriptor() ([]byte, []int) {
+	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{5}
+}
+
 // RejectReason says what is wrong with the item itself.
 type RejectReason int32
 
@@ -428,6 +493,8 @@ const (
 	RejectReason_REJECT_REASON_REFUSED_VALUE RejectReason = 5
 	// No proof that the author wrote it (rule 9).
 	RejectReason_REJECT_REASON_UNPROVEN RejectReason = 6
+	// The author's own signature over the content does not verify.
+	RejectReason_REJECT_REASON_BAD_SIGNATURE RejectReason = 7
 )
 
 // Enum value maps for RejectReason.
@@ -440,6 +507,7 @@ var (
 		4: "REJECT_REASON_NOT_ITS_VERB",
 		5: "REJECT_REASON_REFUSED_VALUE",
 		6: "REJECT_REASON_UNPROVEN",
+		7: "REJECT_REASON_BAD_SIGNATURE",
 	}
 	RejectReason_value = map[string]int32{
 		"REJECT_REASON_UNSPECIFIED":   0,
@@ -449,6 +517,7 @@ var (
 		"REJECT_REASON_NOT_ITS_VERB":  4,
 		"REJECT_REASON_REFUSED_VALUE": 5,
 		"REJECT_REASON_UNPROVEN":      6,
+		"REJECT_REASON_BAD_SIGNATURE": 7,
 	}
 )
 
@@ -463,11 +532,11 @@ func (x RejectReason) String() string {
 }
 
 func (RejectReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_yipan_wire_v1_item_proto_enumTypes[5].Descriptor()
+	return file_yipan_wire_v1_item_proto_enumTypes[6].Descriptor()
 }
 
 func (RejectReason) Type() protoreflect.EnumType {
-	return &file_yipan_wire_v1_item_proto_enumTypes[5]
+	return &file_yipan_wire_v1_item_proto_enumTypes[6]
 }
 
 func (x RejectReason) Number() protoreflect.EnumNumber {
@@ -476,7 +545,7 @@ func (x RejectReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RejectReason.Descriptor instead.
 func (RejectReason) EnumDescriptor() ([]byte, []int) {
-	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{5}
+	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{6}
 }
 
 // Head is everything about an item that state, times and rates are computed
@@ -507,7 +576,8 @@ type Head struct {
 	Local bool `protobuf:"varint,11,opt,name=local,proto3" json:"local,omitempty"`
 	// OPEN: kind of the case.
 	CaseKind CaseKind `protobuf:"varint,12,opt,name=case_kind,json=caseKind,proto3,enum=yipan.wire.v1.CaseKind" json:"case_kind,omitempty"`
-	// OPEN: days allowed for an answer.
+	// OPEN: days allowed for an answer. EXTEND: calendar days by which an outage
+	// puts off the due.
 	LimitDays uint32 `protobuf:"varint,13,opt,name=limit_days,json=limitDays,proto3" json:"limit_days,omitempty"`
 	// OPEN: the days are working days of the calendar.
 	LimitWorking bool `protobuf:"varint,14,opt,name=limit_working,json=limitWorking,proto3" json:"limit_working,omitempty"`
@@ -533,7 +603,7 @@ type Head struct {
 	ByParent bool `protobuf:"varint,24,opt,name=by_parent,json=byParent,proto3" json:"by_parent,omitempty"`
 	// REOPEN: a dispute (退回/存疑).
 	Dispute bool `protobuf:"varint,25,opt,name=dispute,proto3" json:"dispute,omitempty"`
-	// REVOKE: the FEEDBACK taken back.
+	// REVOKE: the FEEDBACK taken back. EXTEND: the outage.
 	Target []byte `protobuf:"bytes,26,opt,name=target,proto3" json:"target,omitempty"`
 	// FEEDBACK: offer round, for example 20261.
 	OfferRound    uint32 `protobuf:"varint,27,opt,name=offer_round,json=offerRound,proto3" json:"offer_round,omitempty"`
@@ -1224,7 +1294,7 @@ func (x *Feedback) GetConsentId() []byte {
 	return nil
 }
 
-// Note is the body of WITHDRAW, CLOSE, REOPEN, ASSIGN and REVOKE.
+// Note is the body of WITHDRAW, CLOSE, REOPEN, ASSIGN, REVOKE and EXTEND.
 type Note struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Reason code or short text of the office, without personal data.
@@ -1270,6 +1340,79 @@ func (x *Note) GetReason() string {
 	return ""
 }
 
+// Report is the body of a REPORT: counts and case ids, no person.
+type Report struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it holds.
+	Form ReportForm `protobuf:"varint,1,opt,name=form,proto3,enum=yipan.wire.v1.ReportForm" json:"form,omitempty"`
+	// As its author encoded it.
+	Content []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	// Author's signing key, 8 bytes.
+	KeyId []byte `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// Author's signature over both areas, form and content.
+	Signature     []byte `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Report) Reset() {
+	*x = Report{}
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Report) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Report) ProtoMessage() {}
+
+func (x *Report) ProtoReflect() protoreflect.Message {
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Report.ProtoReflect.Descriptor instead.
+func (*Report) Descriptor() ([]byte, []int) {
+	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Report) GetForm() ReportForm {
+	if x != nil {
+		return x.Form
+	}
+	return ReportForm_REPORT_FORM_UNSPECIFIED
+}
+
+func (x *Report) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *Report) GetKeyId() []byte {
+	if x != nil {
+		return x.KeyId
+	}
+	return nil
+}
+
+func (x *Report) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 // Body is everything about a person, the outcome included.
 type Body struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1282,6 +1425,7 @@ type Body struct {
 	//	*Body_Feedback
 	//	*Body_Note
 	//	*Body_Receipt
+	//	*Body_Report
 	Content isBody_Content `protobuf_oneof:"content"`
 	// Zeros up to a common size.
 	Padding       []byte `protobuf:"bytes,15,opt,name=padding,proto3" json:"padding,omitempty"`
@@ -1291,7 +1435,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[7]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1447,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[7]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1460,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{7}
+	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Body) GetContent() isBody_Content {
@@ -1371,6 +1515,15 @@ func (x *Body) GetReceipt() *Receipt {
 	return nil
 }
 
+func (x *Body) GetReport() *Report {
+	if x != nil {
+		if x, ok := x.Content.(*Body_Report); ok {
+			return x.Report
+		}
+	}
+	return nil
+}
+
 func (x *Body) GetPadding() []byte {
 	if x != nil {
 		return x.Padding
@@ -1407,6 +1560,11 @@ type Body_Receipt struct {
 	Receipt *Receipt `protobuf:"bytes,5,opt,name=receipt,proto3,oneof"`
 }
 
+type Body_Report struct {
+	// REPORT.
+	Report *Report `protobuf:"bytes,6,opt,name=report,proto3,oneof"`
+}
+
 func (*Body_Fields) isBody_Content() {}
 
 func (*Body_Answer) isBody_Content() {}
@@ -1416,6 +1574,8 @@ func (*Body_Feedback) isBody_Content() {}
 func (*Body_Note) isBody_Content() {}
 
 func (*Body_Receipt) isBody_Content() {}
+
+func (*Body_Report) isBody_Content() {}
 
 // Rejection of one item (rule 16).
 type Rejection struct {
@@ -1430,7 +1590,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[8]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1602,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[8]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1615,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{8}
+	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Rejection) GetItemId() []byte {
@@ -1498,7 +1658,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[9]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1670,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[9]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1683,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{9}
+	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Receipt) GetManifest() []byte {
@@ -1599,7 +1759,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[10]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1771,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_yipan_wire_v1_item_proto_msgTypes[10]
+	mi := &file_yipan_wire_v1_item_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1784,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{10}
+	return file_yipan_wire_v1_item_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Item) GetHead() []byte {
@@ -1733,13 +1893,19 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\n" +
 	"consent_id\x18\x03 \x01(\fR\tconsentId\"\x1e\n" +
 	"\x04Note\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xa3\x02\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x86\x01\n" +
+	"\x06Report\x12-\n" +
+	"\x04form\x18\x01 \x01(\x0e2\x19.yipan.wire.v1.ReportFormR\x04form\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\x12\x15\n" +
+	"\x06key_id\x18\x03 \x01(\fR\x05keyId\x12\x1c\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\"\xd4\x02\n" +
 	"\x04Body\x12/\n" +
 	"\x06fields\x18\x01 \x01(\v2\x15.yipan.wire.v1.FieldsH\x00R\x06fields\x12/\n" +
 	"\x06answer\x18\x02 \x01(\v2\x15.yipan.wire.v1.AnswerH\x00R\x06answer\x125\n" +
 	"\bfeedback\x18\x03 \x01(\v2\x17.yipan.wire.v1.FeedbackH\x00R\bfeedback\x12)\n" +
 	"\x04note\x18\x04 \x01(\v2\x13.yipan.wire.v1.NoteH\x00R\x04note\x122\n" +
-	"\areceipt\x18\x05 \x01(\v2\x16.yipan.wire.v1.ReceiptH\x00R\areceipt\x12\x18\n" +
+	"\areceipt\x18\x05 \x01(\v2\x16.yipan.wire.v1.ReceiptH\x00R\areceipt\x12/\n" +
+	"\x06report\x18\x06 \x01(\v2\x15.yipan.wire.v1.ReportH\x00R\x06report\x12\x18\n" +
 	"\apadding\x18\x0f \x01(\fR\apaddingB\t\n" +
 	"\acontent\"Y\n" +
 	"\tRejection\x12\x17\n" +
@@ -1762,7 +1928,7 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\x04Side\x12\x14\n" +
 	"\x10SIDE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSIDE_OPENER\x10\x01\x12\x11\n" +
-	"\rSIDE_RECEIVER\x10\x02*\x84\x02\n" +
+	"\rSIDE_RECEIVER\x10\x02*\xb0\x02\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eITEM_KIND_OPEN\x10\x01\x12\x15\n" +
@@ -1775,7 +1941,9 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\x12ITEM_KIND_FEEDBACK\x10\b\x12\x14\n" +
 	"\x10ITEM_KIND_REVOKE\x10\t\x12\x15\n" +
 	"\x11ITEM_KIND_RECEIPT\x10\n" +
-	"*\xa0\x01\n" +
+	"\x12\x14\n" +
+	"\x10ITEM_KIND_REPORT\x10\v\x12\x14\n" +
+	"\x10ITEM_KIND_EXTEND\x10\f*\xa0\x01\n" +
 	"\bCaseKind\x12\x19\n" +
 	"\x15CASE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11CASE_KIND_OUTFLOW\x10\x01\x12\x14\n" +
@@ -1810,7 +1978,13 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\x0fOUTCOME_REVOKED\x10\x11\x12\x13\n" +
 	"\x0fOUTCOME_UNKNOWN\x10\x12\x12\x19\n" +
 	"\x15OUTCOME_BAD_SIGNATURE\x10\x13\x12\x14\n" +
-	"\x10OUTCOME_RECEIVED\x10\x14*\xe4\x01\n" +
+	"\x10OUTCOME_RECEIVED\x10\x14*w\n" +
+	"\n" +
+	"ReportForm\x12\x1b\n" +
+	"\x17REPORT_FORM_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14REPORT_FORM_SNAPSHOT\x10\x01\x12\x1a\n" +
+	"\x16REPORT_FORM_COMPARISON\x10\x02\x12\x16\n" +
+	"\x12REPORT_FORM_DETAIL\x10\x03*\x85\x02\n" +
 	"\fRejectReason\x12\x1d\n" +
 	"\x19REJECT_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REJECT_REASON_UNREADABLE\x10\x01\x12\x1e\n" +
@@ -1818,7 +1992,8 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\x16REJECT_REASON_NOT_HOME\x10\x03\x12\x1e\n" +
 	"\x1aREJECT_REASON_NOT_ITS_VERB\x10\x04\x12\x1f\n" +
 	"\x1bREJECT_REASON_REFUSED_VALUE\x10\x05\x12\x1a\n" +
-	"\x16REJECT_REASON_UNPROVEN\x10\x06B\x9d\x01\n" +
+	"\x16REJECT_REASON_UNPROVEN\x10\x06\x12\x1f\n" +
+	"\x1bREJECT_REASON_BAD_SIGNATURE\x10\aB\x9d\x01\n" +
 	"\x11com.yipan.wire.v1B\tItemProtoP\x01Z'yipan/internal/gen/yipan/wire/v1;wirev1\xa2\x02\x03YWX\xaa\x02\rYipan.Wire.V1\xca\x02\rYipan\\Wire\\V1\xe2\x02\x19Yipan\\Wire\\V1\\GPBMetadata\xea\x02\x0fYipan::Wire::V1b\x06proto3"
 
 var (
@@ -1833,49 +2008,53 @@ func file_yipan_wire_v1_item_proto_rawDescGZIP() []byte {
 	return file_yipan_wire_v1_item_proto_rawDescData
 }
 
-var file_yipan_wire_v1_item_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_yipan_wire_v1_item_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_yipan_wire_v1_item_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_yipan_wire_v1_item_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_yipan_wire_v1_item_proto_goTypes = []any{
 	(Side)(0),         // 0: yipan.wire.v1.Side
 	(ItemKind)(0),     // 1: yipan.wire.v1.ItemKind
 	(CaseKind)(0),     // 2: yipan.wire.v1.CaseKind
 	(BasisKind)(0),    // 3: yipan.wire.v1.BasisKind
 	(Outcome)(0),      // 4: yipan.wire.v1.Outcome
-	(RejectReason)(0), // 5: yipan.wire.v1.RejectReason
-	(*Head)(nil),      // 6: yipan.wire.v1.Head
-	(*Basis)(nil),     // 7: yipan.wire.v1.Basis
-	(*Fields)(nil),    // 8: yipan.wire.v1.Fields
-	(*Answer)(nil),    // 9: yipan.wire.v1.Answer
-	(*Release)(nil),   // 10: yipan.wire.v1.Release
-	(*Feedback)(nil),  // 11: yipan.wire.v1.Feedback
-	(*Note)(nil),      // 12: yipan.wire.v1.Note
-	(*Body)(nil),      // 13: yipan.wire.v1.Body
-	(*Rejection)(nil), // 14: yipan.wire.v1.Rejection
-	(*Receipt)(nil),   // 15: yipan.wire.v1.Receipt
-	(*Item)(nil),      // 16: yipan.wire.v1.Item
+	(ReportForm)(0),   // 5: yipan.wire.v1.ReportForm
+	(RejectReason)(0), // 6: yipan.wire.v1.RejectReason
+	(*Head)(nil),      // 7: yipan.wire.v1.Head
+	(*Basis)(nil),     // 8: yipan.wire.v1.Basis
+	(*Fields)(nil),    // 9: yipan.wire.v1.Fields
+	(*Answer)(nil),    // 10: yipan.wire.v1.Answer
+	(*Release)(nil),   // 11: yipan.wire.v1.Release
+	(*Feedback)(nil),  // 12: yipan.wire.v1.Feedback
+	(*Note)(nil),      // 13: yipan.wire.v1.Note
+	(*Report)(nil),    // 14: yipan.wire.v1.Report
+	(*Body)(nil),      // 15: yipan.wire.v1.Body
+	(*Rejection)(nil), // 16: yipan.wire.v1.Rejection
+	(*Receipt)(nil),   // 17: yipan.wire.v1.Receipt
+	(*Item)(nil),      // 18: yipan.wire.v1.Item
 }
 var file_yipan_wire_v1_item_proto_depIdxs = []int32{
 	0,  // 0: yipan.wire.v1.Head.side:type_name -> yipan.wire.v1.Side
 	1,  // 1: yipan.wire.v1.Head.kind:type_name -> yipan.wire.v1.ItemKind
 	2,  // 2: yipan.wire.v1.Head.case_kind:type_name -> yipan.wire.v1.CaseKind
 	3,  // 3: yipan.wire.v1.Basis.kind:type_name -> yipan.wire.v1.BasisKind
-	7,  // 4: yipan.wire.v1.Fields.basis:type_name -> yipan.wire.v1.Basis
-	7,  // 5: yipan.wire.v1.Fields.confirm:type_name -> yipan.wire.v1.Basis
+	8,  // 4: yipan.wire.v1.Fields.basis:type_name -> yipan.wire.v1.Basis
+	8,  // 5: yipan.wire.v1.Fields.confirm:type_name -> yipan.wire.v1.Basis
 	4,  // 6: yipan.wire.v1.Answer.outcome:type_name -> yipan.wire.v1.Outcome
-	7,  // 7: yipan.wire.v1.Answer.basis:type_name -> yipan.wire.v1.Basis
-	10, // 8: yipan.wire.v1.Feedback.fields:type_name -> yipan.wire.v1.Release
-	8,  // 9: yipan.wire.v1.Body.fields:type_name -> yipan.wire.v1.Fields
-	9,  // 10: yipan.wire.v1.Body.answer:type_name -> yipan.wire.v1.Answer
-	11, // 11: yipan.wire.v1.Body.feedback:type_name -> yipan.wire.v1.Feedback
-	12, // 12: yipan.wire.v1.Body.note:type_name -> yipan.wire.v1.Note
-	15, // 13: yipan.wire.v1.Body.receipt:type_name -> yipan.wire.v1.Receipt
-	5,  // 14: yipan.wire.v1.Rejection.reason:type_name -> yipan.wire.v1.RejectReason
-	14, // 15: yipan.wire.v1.Receipt.rejected:type_name -> yipan.wire.v1.Rejection
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	8,  // 7: yipan.wire.v1.Answer.basis:type_name -> yipan.wire.v1.Basis
+	11, // 8: yipan.wire.v1.Feedback.fields:type_name -> yipan.wire.v1.Release
+	5,  // 9: yipan.wire.v1.Report.form:type_name -> yipan.wire.v1.ReportForm
+	9,  // 10: yipan.wire.v1.Body.fields:type_name -> yipan.wire.v1.Fields
+	10, // 11: yipan.wire.v1.Body.answer:type_name -> yipan.wire.v1.Answer
+	12, // 12: yipan.wire.v1.Body.feedback:type_name -> yipan.wire.v1.Feedback
+	13, // 13: yipan.wire.v1.Body.note:type_name -> yipan.wire.v1.Note
+	17, // 14: yipan.wire.v1.Body.receipt:type_name -> yipan.wire.v1.Receipt
+	14, // 15: yipan.wire.v1.Body.report:type_name -> yipan.wire.v1.Report
+	6,  // 16: yipan.wire.v1.Rejection.reason:type_name -> yipan.wire.v1.RejectReason
+	16, // 17: yipan.wire.v1.Receipt.rejected:type_name -> yipan.wire.v1.Rejection
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_yipan_wire_v1_item_proto_init() }
@@ -1883,20 +2062,21 @@ func file_yipan_wire_v1_item_proto_init() {
 	if File_yipan_wire_v1_item_proto != nil {
 		return
 	}
-	file_yipan_wire_v1_item_proto_msgTypes[7].OneofWrappers = []any{
+	file_yipan_wire_v1_item_proto_msgTypes[8].OneofWrappers = []any{
 		(*Body_Fields)(nil),
 		(*Body_Answer)(nil),
 		(*Body_Feedback)(nil),
 		(*Body_Note)(nil),
 		(*Body_Receipt)(nil),
+		(*Body_Report)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_yipan_wire_v1_item_proto_rawDesc), len(file_yipan_wire_v1_item_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   11,
+			NumEnums:      7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
