@@ -143,6 +143,15 @@ func Check(p Principal, v Verb, office area.Key) error {
 		Zh("您的账号没有这项权限，请联系本单位安全员")
 }
 
+// FirstOffice is where an event stands that is about no office: p's first, 0
+// where p has none.
+func (p Principal) FirstOffice() area.Key {
+	if len(p.Offices) == 0 {
+		return 0
+	}
+	return p.Offices[0]
+}
+
 // Office returns the office that p means: asked where p works there, or p's
 // only one where asked is 0.
 func (p Principal) Office(asked area.Key) (area.Key, error) {

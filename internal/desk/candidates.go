@@ -26,7 +26,7 @@ func (d *Desk) ListCandidates(ctx context.Context, p access.Principal, id cases.
 	var miss error
 	err := d.In(ctx, p, func(tx *store.Tx) error {
 		out, miss = nil, nil
-		event := store.Access{Principal: p, Office: firstOffice(p), Verb: access.CasePair, Purpose: purpose}
+		event := store.Access{Principal: p, Office: p.FirstOffice(), Verb: access.CasePair, Purpose: purpose}
 		s, err := d.toPair(ctx, tx, p, id)
 		if err != nil {
 			return err

@@ -335,7 +335,7 @@ func (d *Desk) finish(ctx context.Context, tx *store.Tx, p access.Principal, v v
 		}
 	}
 	if missed || denied {
-		return tx.LogAccess(ctx, store.Access{Principal: p, Office: firstOffice(p), Verb: v.access, Purpose: v.method, Denied: denied})
+		return tx.LogAccess(ctx, store.Access{Principal: p, Office: p.FirstOffice(), Verb: v.access, Purpose: v.method, Denied: denied})
 	}
 	return nil
 }

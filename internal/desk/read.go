@@ -102,7 +102,7 @@ func (d *Desk) withCase(ctx context.Context, p access.Principal, v access.Verb, 
 		sides = slices.DeleteFunc(sides, func(s store.Side) bool { return !access.Can(p, v, s.Office) || !visible(p, &s) })
 		if len(sides) == 0 {
 			miss = book.NotHeld(id)
-			return tx.LogAccess(ctx, store.Access{Principal: p, Office: firstOffice(p), Verb: v, Purpose: purpose})
+			return tx.LogAccess(ctx, store.Access{Principal: p, Office: p.FirstOffice(), Verb: v, Purpose: purpose})
 		}
 		s := &sides[0] // who works for both sides sees the opener's
 		if i := slices.IndexFunc(sides, func(s store.Side) bool { return s.Side == cases.SideOpener }); i >= 0 {

@@ -99,7 +99,7 @@ func (d *Desk) casesAbout(ctx context.Context, p access.Principal, id cases.Cons
 		c, ok := held[id]
 		if !ok {
 			miss = consentNotFound(id)
-			return tx.LogAccess(ctx, store.Access{Principal: p, Office: firstOffice(p), Verb: access.ConsentWrite, Purpose: "withdraw"})
+			return tx.LogAccess(ctx, store.Access{Principal: p, Office: p.FirstOffice(), Verb: access.ConsentWrite, Purpose: "withdraw"})
 		}
 		ids, err = casesOf(ctx, tx, c.Person)
 		return err
@@ -141,13 +141,6 @@ func sidesAbout(ctx context.Context, tx *store.Tx, person cases.PersonID) ([]sto
 		out = append(out, sides...)
 	}
 	return out, nil
-}
-
-func firstOffice(p access.Principal) area.Key {
-	if len(p.Offices) == 0 {
-		return 0
-	}
-	return p.Offices[0]
 }
 
 // putWithdrawn marks a locked consent as withdrawn.

@@ -201,7 +201,7 @@ func (l *People) decide(ctx context.Context, p access.Principal, d decision, fn 
 			miss = NotFound().On("other_id")
 		}
 		if miss != nil {
-			return tx.LogAccess(ctx, store.Access{Principal: p, Office: p.Offices[0], Verb: access.PersonWrite, Purpose: d.method})
+			return tx.LogAccess(ctx, store.Access{Principal: p, Office: p.FirstOffice(), Verb: access.PersonWrite, Purpose: d.method})
 		}
 		event := store.Access{Principal: p, Office: a.Office, Verb: access.PersonWrite, Purpose: d.method}
 		for i := range rows {

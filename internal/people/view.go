@@ -115,7 +115,7 @@ func (l *People) with(ctx context.Context, p access.Principal, v access.Verb, id
 		group, err := l.group(ctx, tx, id)
 		if fault.Is(err, fault.KindNotFound) || err == nil && !access.Can(p, v, group[0].Office) {
 			miss = NotFound()
-			return tx.LogAccess(ctx, store.Access{Principal: p, Office: firstOffice(p), Verb: v, Purpose: purpose})
+			return tx.LogAccess(ctx, store.Access{Principal: p, Office: p.FirstOffice(), Verb: v, Purpose: purpose})
 		}
 		if err != nil {
 			return err
@@ -133,13 +133,6 @@ func (l *People) with(ctx context.Context, p access.Principal, v access.Verb, id
 		err = miss
 	}
 	return err
-}
-
-func firstOffice(p access.Principal) area.Key {
-	if len(p.Offices) == 0 {
-		return 0
-	}
-	return p.Offices[0]
 }
 
 // pages counts the files that a user opened and refuses one too many.
@@ -192,7 +185,7 @@ func (l *People) within(ctx context.Context, p access.Principal, v access.Verb) 
 		return err
 	})
 	if fault.Is(err, fault.KindDenied) {
-		l.LogDenied(ctx, p, v, firstOffice(p))
+		l.LogDenied(ctx, p, v, p.FirstOffice())
 	}
 	return warnings, err
 }

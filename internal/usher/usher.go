@@ -45,8 +45,8 @@ func (u *Usher) Allow(ctx context.Context, p access.Principal, v access.Verb, of
 // LogDenied records a denial; one about no office stands under the caller's
 // first, where the office's auditor finds it.
 func (u *Usher) LogDenied(ctx context.Context, p access.Principal, v access.Verb, office area.Key) {
-	if office == 0 && len(p.Offices) > 0 {
-		office = p.Offices[0]
+	if office == 0 {
+		office = p.FirstOffice()
 	}
 	if err := u.db.LogDenied(ctx, store.Access{Principal: p, Office: office, Verb: v}); err != nil {
 		u.log.Error("denial not recorded", "account", p.ID, "error", err)
