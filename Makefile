@@ -64,7 +64,7 @@ build: go ## the program as bin/yipan
 # --- for developers
 
 .PHONY: check
-check: go race check-generated lint breaking test ## all that CI checks
+check: go race check-generated lint breaking alerts test ## all that CI checks
 
 .PHONY: generate
 generate: go ## Go code from proto/
@@ -89,6 +89,16 @@ lint: go ## buf lint and format, golangci-lint
 breaking: go ## does proto/ still speak to what the baseline describes?
 	@test -f $(BASELINE) || { echo '$(BASELINE) is missing: make baseline' >&2; exit 1; }
 	$(TOOL) buf breaking --against $(BASELINE)
+
+PROMTOOL ?= promtool
+
+# promtool is Prometheus's own; the script takes it from the Debian package, or
+# says where to get it.
+.PHONY: alerts
+alerts: ## do the alert rules hold, and fire when they should (and only then)?
+	@deploy/install-promtool.sh
+	$(PROMTOOL) check rules deploy/prometheus/yipan.rules.yml
+	$(PROMTOOL) test rules deploy/prometheus/yipan_test.yml
 
 # Only compatible changes pass into it; for a deliberate break remove the file
 # first, and say why in the commit.
