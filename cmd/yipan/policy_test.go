@@ -44,7 +44,7 @@ func TestPolicyCheckSaysEverythingAtOnce(t *testing.T) {
 	if r.code != cli.ExitFailed {
 		t.Fatalf("%+v", r)
 	}
-	for _, want := range []string{"vershion：不认识", "第 20 行 monthly.last_feedback_day：应为 1 到 28 的整数", "basis[0].kinds：birth 只凭本人请求或同意"} {
+	for _, want := range []string{"vershion：不认识", "第 21 行 monthly.last_feedback_day：应为 1 到 28 的整数", "basis[0].kinds：birth 只凭本人请求或同意"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("%q is not in\n%s", want, r.out)
 		}
@@ -125,7 +125,7 @@ func TestPolicyTexts(t *testing.T) {
 		"[[consent_text]]\nversion = \"notice-local\"\npurpose = \"notice\"\nsha256 = \""+strings.Repeat("0f", 32)+"\"\n\n[targets]")
 	node := initNode(t, dir, "3:520330")
 	must(t, "policy", "import", own, "--data", node, "--replace-from", "2025-01-01")
-	if out := must(t, "policy", "texts", "--data", node, "--json"); !strings.Contains(out, `"version":"notice-local"`) || strings.Count(out, "\n") != 5 {
+	if out := must(t, "policy", "texts", "--data", node, "--json"); !strings.Contains(out, `"version":"notice-local"`) || strings.Count(out, "\n") != 6 {
 		t.Error(out)
 	}
 	if r := yipan(t, "policy", "texts", "notice-local", "--data", node); r.code != cli.ExitFailed || !strings.Contains(r.err, "全文请向") {

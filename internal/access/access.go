@@ -62,14 +62,20 @@ const (
 	MovementWrite  Verb = "movement.write"
 	ServiceRead    Verb = "service.read"
 	ServiceWrite   Verb = "service.write"
+	ContactRead    Verb = "contact.read" // the contact log of one person
+	ContactWrite   Verb = "contact.write"
 	TodoRead       Verb = "todo.read"
 	TodoAct        Verb = "todo.act" // acknowledge, bulk actions
 	Approve        Verb = "approve"  // as a second user
 	RatesRead      Verb = "rates.read"
+	OutageDeclare  Verb = "outage.declare"
 	LogRead        Verb = "log.read"
 	NodeRead       Verb = "node.read"
 	NodeMend       Verb = "node.mend"
 	UserManage     Verb = "user.manage"
+	ReminderRead   Verb = "reminder.read" // digests, counts only, and the duty rota
+	ReminderWrite  Verb = "reminder.write"
+	DutyWrite      Verb = "duty.write"
 )
 
 var grants = map[Verb][]Role{
@@ -92,14 +98,20 @@ var grants = map[Verb][]Role{
 	MovementWrite:  {Clerk, Service},
 	ServiceRead:    {Clerk, Service},
 	ServiceWrite:   {Clerk, Service},
+	ContactRead:    {Clerk, Service},
+	ContactWrite:   {Clerk, Service},
 	TodoRead:       {Clerk, Distributor, Service},
 	TodoAct:        {Clerk, Distributor, Service},
 	Approve:        {Clerk},
 	RatesRead:      {Clerk, Distributor, County, Service},
+	OutageDeclare:  {County},
 	LogRead:        {Auditor},
 	NodeRead:       {Admin, Security, County, Auditor},
 	NodeMend:       {Admin},
 	UserManage:     {Security},
+	ReminderRead:   {Clerk, Distributor, County},
+	ReminderWrite:  {Clerk, Distributor, County},
+	DutyWrite:      {Clerk, Distributor, County},
 }
 
 // Verbs lists every verb that some role has.
@@ -141,6 +153,13 @@ func Check(p Principal, v Verb, office area.Key) error {
 	}
 	return fault.Denied("NOT_ALLOWED", "%s (%s) may not %s", p.ID, p.Role, v).
 		Zh("您的账号没有这项权限，请联系本单位安全员")
+}
+
+// StandsAbove reports whether p looks at area k from above its county: no area
+// that p works for is a county that holds k, or lies in it. What leaves the county
+// alone is for such a caller (SECURITY D3), but for its own office's work.
+func (p Principal) StandsAbove(k area.Key) bool {
+	return !slices.ContainsFunc(p.Offices, func(o area.Key) bool { return o == k || k.Within(o) && o.Level() >= area.County })
 }
 
 // FirstOffice is where an event stands that is about no office: p's first, 0

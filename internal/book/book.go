@@ -86,6 +86,11 @@ func (c *Case) Has(id cases.ItemID) bool {
 	return slices.ContainsFunc(c.Items, func(i fold.Item) bool { return i.ID == id })
 }
 
+// IsReport reports whether the leg is no case, but carries reports.
+func (c *Case) IsReport() bool {
+	return !c.State.Exists() && slices.ContainsFunc(c.Items, func(i fold.Item) bool { return i.Head.Kind == cases.Report })
+}
+
 // Erased reports whether the body of a held item is gone.
 func (c *Case) Erased(id cases.ItemID) bool { return c.wrapped == nil || c.erased[id] }
 

@@ -157,6 +157,10 @@ func (b *Book) KeepCounted(ctx context.Context, tx *store.Tx, id cases.PersonID)
 		}
 		k := TallyKey{Office: rows[i].Office, Kind: rows[i].Kind, Period: rows[i].Period}
 		changes[k] = append(changes[k], func(t *ledger.Tally) { t.Erase(r.Result) })
+		if month, state := r.VisitMonth(); month != 0 && state != "" {
+			k.Kind, k.Period = ledger.VisitDue, month
+			changes[k] = append(changes[k], func(t *ledger.Tally) { t.Erase(state) })
+		}
 	}
 	return b.ChangeTallies(ctx, tx, changes)
 }

@@ -100,6 +100,24 @@ func ChildCaseID(parent CaseID, round uint32, target area.Key) CaseID {
 	return CaseID(first16(b))
 }
 
+// NewReportID derives the id of the leg that carries an author's reports of one
+// form about a period from area x to area y. It is no case: it has no OPEN.
+func NewReportID(author NodeID, x, y area.Key, period string, form ReportForm) CaseID {
+	b := binary.BigEndian.AppendUint64([]byte("report\x00"), uint64(author))
+	b = binary.BigEndian.AppendUint64(b, uint64(x))
+	b = binary.BigEndian.AppendUint64(b, uint64(y))
+	return CaseID(first16(append(append(b, byte(form)), period...)))
+}
+
+// NewOutageID derives the id of an outage, which EXTENDs name, from what makes
+// its declaration unique, so that a repeated request names the same outage even
+// after a restore.
+func NewOutageID(node NodeID, account, requestID string) ItemID {
+	b := binary.BigEndian.AppendUint64([]byte("outage\x00"), uint64(node))
+	b = append(append(b, account...), 0)
+	return ItemID(first16(append(b, requestID...)))
+}
+
 func first16(b []byte) [16]byte {
 	h := sha256.Sum256(b)
 	return [16]byte(h[:16])

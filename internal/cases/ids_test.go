@@ -76,6 +76,10 @@ func TestCaseIDsDiffer(t *testing.T) {
 		"node and office exchanged": cases.NewCaseID(cases.NodeID(office), area.Key(node), "r"), "other request": cases.NewCaseID(node, office, "s"),
 		"child": cases.ChildCaseID(parent, 1, target), "other round": cases.ChildCaseID(parent, 2, target),
 		"other target": cases.ChildCaseID(parent, 1, office), "grandchild": cases.ChildCaseID(cases.ChildCaseID(parent, 1, target), 1, target),
+		"report": cases.NewReportID(node, office, target, "2026-10", cases.Snapshot), "report back": cases.NewReportID(node, target, office, "2026-10", cases.Snapshot),
+		"report of another month": cases.NewReportID(node, office, target, "2026-11", cases.Snapshot), "of another form": cases.NewReportID(node, office, target, "2026-10", cases.Comparison),
+		"of another node": cases.NewReportID(node+10, office, target, "2026-10", cases.Snapshot),
+		"outage":          cases.CaseID(cases.NewOutageID(node, "county", "r")), "outage of another account": cases.CaseID(cases.NewOutageID(node, "countyr", "")),
 	} {
 		if was, ok := seen[id.String()]; ok {
 			t.Errorf("%s and %s have one id", name, was)

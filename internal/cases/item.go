@@ -229,9 +229,10 @@ func (f ReportForm) Known() bool { return f >= Snapshot && f <= Detail }
 // ReportBody is the body of a REPORT. It names no person.
 type ReportBody struct {
 	Form      ReportForm
+	Period    string // that it is about, "2026-11"; at most 16 bytes
 	Content   []byte // as the author encoded it, at most 60 KiB
 	KeyID     [8]byte
-	Signature []byte // the author's, over form and content
+	Signature []byte // the author's, over where it is from, about what, and content
 }
 
 // Reject says what is wrong with an item itself (rule 16).

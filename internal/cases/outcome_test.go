@@ -52,15 +52,15 @@ func TestOutcomes(t *testing.T) {
 func TestNames(t *testing.T) {
 	for n := range 256 {
 		k, o, s, r := cases.ItemKind(n), cases.Outcome(n), cases.Status(n), cases.Reject(n)
-		if k.Known() != (n >= 1 && n <= 10) || k.Known() == (k.String() == "UNKNOWN") {
+		if k.Known() != (n >= 1 && n <= 12) || k.Known() == (k.String() == "UNKNOWN") {
 			t.Errorf("item kind %d: %s", n, k)
 		}
-		if (o.String() == "?") != (n > 20) || (s.String() == "?") != (n > 5) || (r.String() == "unknown reason") != (n > 6) {
+		if (o.String() == "?") != (n > 20) || (s.String() == "?") != (n > 5) || (r.String() == "unknown reason") != (n > 7) {
 			t.Errorf("%d: %s, %s, %s", n, o, s, r)
 		}
 	}
-	if cases.Receipt.String() != "RECEIPT" || cases.Received.String() != "RECEIVED" || cases.StatusClosed.String() != "CLOSED" ||
-		cases.BirthService.String() != "birth" || cases.Kind(9).String() != "unknown" || cases.Unproven.String() != "no proof of authorship" {
+	if cases.Receipt.String() != "RECEIPT" || cases.Report.String() != "REPORT" || cases.Extend.String() != "EXTEND" || cases.Received.String() != "RECEIVED" || cases.StatusClosed.String() != "CLOSED" ||
+		cases.BirthService.String() != "birth" || cases.Kind(9).String() != "unknown" || cases.Extend.String() != "EXTEND" || cases.Unproven.String() != "no proof of authorship" {
 		t.Error("names have moved against their numbers")
 	}
 }

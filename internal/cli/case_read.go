@@ -258,6 +258,7 @@ func (e *Env) remarks(c *casesv1.Case) []string {
 		}
 	}
 	mark(c.GetNoNodeYet(), "对方尚无节点", "no node yet")
+	mark(c.GetExtendedDays() > 0, "期限已顺延", "due put off")
 	mark(c.GetPaired(), "已配对", "paired")
 	mark(c.GetDisputed(), "存疑", "disputed")
 	mark(c.GetAnsweredOnOlderFields(), "按旧信息答复", "answered on older fields")
@@ -287,6 +288,9 @@ func (e *Env) showCase(c *casesv1.Case) error {
 	add("开立时间", "opened", when(c.GetOpenedAt()))
 	add("对方已签收", "delivered", when(c.GetDeliveredAt()))
 	add("期限", "due", until(c.GetDueAt()))
+	if n := c.GetExtendedDays(); n > 0 {
+		add("期限顺延", "put off", e.T(itoa(int64(n))+" 天：", itoa(int64(n))+" days: ")+strings.Join(c.GetExtensionReasons(), e.T("；", "; ")))
+	}
 	add("答复时间", "answered", when(c.GetAnsweredAt()))
 	add("上一案件", "parent", c.GetParentCaseId())
 	add("对象", "subject", c.GetSubject())

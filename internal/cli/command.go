@@ -8,10 +8,17 @@ type Commands struct {
 	Move      MoveCommand      `cmd:"" help:"流动：流出、流入、再流动、返回、户口迁移、变更、死亡|Movements: leave, arrive, on, return, transfer, identity, death"`
 	Consent   ConsentCommand   `cmd:"" help:"同意书：登记、撤回、查看|Consents: record, withdraw, list"`
 	Feedback  FeedbackCommand  `cmd:"" help:"登记一次三查服务告知|Record one offer of a round (三查)"`
+	Contact   ContactCommand   `cmd:"" help:"联系记录：登记、查看（须本人同意）|The contact log: record, list (only with the person's consent)"`
 	Service   ServiceCommand   `cmd:"" help:"三查、药具、随访等服务：待告知、登记、批量登记、查看|Services (三查 and others): due, record, import, list"`
 	Todo      TodoCommand      `cmd:"" help:"待办：列出、计数、签阅、批量办理|What waits: list, count, take note, bulk actions"`
+	Remind    RemindCommand    `cmd:"" help:"到期前的提醒：地址、预览（只有件数）|Reminders before deadlines: addresses, preview (counts only)"`
+	Duty      DutyCommand      `cmd:"" help:"节假日值班表|The duty rota for holidays"`
 	Audit     AuditCommand     `cmd:"" help:"访问日志（仅审计员）|The access log, for auditors"`
+	Outage    OutageCommand    `cmd:"" help:"停摆：由县级登记，期限顺延|Outages that a county signs for: dues are put off"`
 	Rates     RatesCommand     `cmd:"" help:"各项工作指标|Rates of offices"`
+	Month     MonthCommand     `cmd:"" help:"月份：定稿、修订、下级上报、与对方核对|Months: frozen, revised, reported by areas below, compared"`
+	Report    ReportCommand    `cmd:"" help:"报表：年报、月报、逾期清单，核对手工填报的表|Reports: annual, monthly, overdue; compare a typed-in one"`
+	Signals   SignalsCommand   `cmd:"" help:"走过场的迹象：针对单位，不针对个人|Signs of hollow work, of offices and never of persons"`
 	Node      NodeCommand      `cmd:"" help:"本节点概况|What this node is"`
 	Peers     PeersCommand     `cmd:"" help:"对方节点：未签收件数与时长|Peers: what is unsettled and how old"`
 	Statement StatementCommand `cmd:"" help:"立即与对方节点对帐|Start a statement round"`

@@ -31,7 +31,7 @@ type ConsentRecordCommand struct {
 	Whose
 	Office      string   `help:"登记单位|Office"`
 	Recipient   string   `help:"接收方区划|Area of the recipient"`
-	Purpose     string   `help:"用途：confirm_residence（确认去向）、feedback（反馈）、notice（通报）、birth_service（生育服务）|What for: confirm_residence, feedback, notice, birth_service"`
+	Purpose     string   `help:"用途：confirm_residence（确认去向）、feedback（反馈）、notice（通报）、birth_service（生育服务）、contact（联系本人）|What for: confirm_residence, feedback, notice, birth_service, contact"`
 	Field       []string `help:"可以提供的三查项目：pregnancy（孕情）、iud（环情）、reproductive_health（生殖健康）|Fields that may be released"`
 	TextVersion string   `help:"所示文本的版本|Version of the text that was shown"`
 	TextFile    string   `placeholder:"FILE" help:"所示文本的文件，据此计算 SHA-256|File of that text; its SHA-256 is recorded"`
@@ -188,7 +188,7 @@ func codeFlag(e *Env, what, s string, names map[string]string) (string, error) {
 	return "", usage(e, "%s 只能是：%s", "%s must be one of: %s", what, strings.Join(words, e.T("、", ", ")))
 }
 
-var consentPurposes = map[string]string{"confirm_residence": "确认去向", "feedback": "反馈", "notice": "通报", "birth_service": "生育服务"}
+var consentPurposes = map[string]string{"confirm_residence": "确认去向", "feedback": "反馈", "notice": "通报", "birth_service": "生育服务", "contact": "联系本人"}
 
 func (e *Env) showConsents(cs []*consentv1.Consent) error {
 	if e.JSON {

@@ -278,7 +278,7 @@ var advices = map[string][2]string{
 	"PAGE_LIMIT":           {"今天不要再打开档案；确有需要请找安全员", "open no more files today; ask your security officer"},
 	"UNAUTHENTICATED":      {"检查令牌文件是否属于本节点、是否过期", "check that the token is of this node and not expired"},
 	"ON_BEHALF_REQUIRED":   {"服务账号须用 --on-behalf 写明经办人", "a service account names the user by --on-behalf"},
-	"OFFICE_REQUIRED":      {"用 --office（开立案件用 --origin）指明单位；账号没有单位的，请联系安全员", "name an office by --office (opening a case: --origin); an account without offices is for your security officer"},
+	"OFFICE_REQUIRED":      {"用 --office（开立案件用 --origin，报表、月份用 --area）指明单位；账号没有单位的，请联系安全员", "name an office by --office (opening a case: --origin; reports and months: --area); an account without offices is for your security officer"},
 	"NOT_ALLOWED":          {"核对账号的角色（经办、分发、县级、审计、管理）和所属区划；需要调整的请联系本单位安全员", "check the role and areas of your account; ask your security officer to change them"},
 	"REQUEST_ID_REUSED":    {"此编号已办理过其他内容：换一个 --request-id，要改内容请用 case correct 或 person edit", "this id was used for something else: take another --request-id; to change what was sent use case correct or person edit"},
 	"STANDING_REFUSAL":     {"本人主动改变了意愿的，先用 yipan service standing 人员编号 --lift 取消", "if the person changed it, lift it first: yipan service standing PERSON --lift"},
@@ -302,6 +302,18 @@ var advices = map[string][2]string{
 	"UNDONE":               {"", ""},
 	"OWN_REQUEST":          {"请本单位另一位经办人用自己的账号批准", "another clerk of the office approves it, by their own account"},
 	"TRUE_REASON_REQUIRED": {"用 --true-reason 写明：declined（拒绝）、withheld（依法不提供）、unavailable（无资料）、not_offered（未询问）", "say it by --true-reason: declined, withheld, unavailable, not_offered"},
+	"MONTH_NOT_FROZEN":     {"用 yipan month list 查看各月状态；未定稿时用 yipan rates --period 查看即时数字", "see yipan month list; until it is frozen, yipan rates --period has the live figures"},
+	"REVISION":             {"用 yipan month list 查看各月的状态和修订号", "see the months and their revisions by yipan month list"},
+	"CASES_OF_OFFICE":      {"县级用 yipan rates --by-township 看件数；具体案件请乡镇（街道）的经办人查看", "a county sees counts: yipan rates --by-township; the cases are for the township's clerk"},
+	"PERIOD_MONTH":         {"月份写成 2026-11 的样子", "a month is written 2026-11"},
+	"NOT_AGREED":           {"本人同意后先用 yipan consent record --purpose contact 登记同意书，再登记联系", "record the person's consent first: yipan consent record --purpose contact"},
+	"REMINDER_NO_POST":     {"请管理员在配置文件 [post] 一节写明邮件服务器或允许网络回调并重启节点；在此之前用 yipan remind preview 查看", "the administrator sets [post] in the configuration; until then see yipan remind preview"},
+	"OUTAGE_TO":            {"停摆结束后再登记；时间写成 2026-11-23 09:00 的样子", "declare it once it is over; a time is written 2026-11-23 09:00"},
+	"OUTAGE_TOO_LONG":      {"分几次登记，每次不超过 30 天", "declare it in parts of at most 30 days"},
+	"OUTAGE_COUNTY":        {"请县级账号登记", "a county account declares it"},
+	"RECOUNT_DIFFERS":      {"把以上内容交管理员；逐件核对用 yipan case trace", "give this to the administrator; yipan case trace shows a case"},
+	"REPORT_DIFFERS":       {"逐项核对上表；以本节点的数为准的，用 yipan report make 重新生成", "go through the table; yipan report make makes the report from the node's own counts"},
+	"WORKBOOK_FORMAT":      {"在 Excel 或 WPS 中另存为 .xlsx 后重做", "save it as .xlsx and repeat"},
 	"BATCH_TOO_LARGE":      {"每批最多 1000 件，请分批", "at most 1,000 at once"},
 }
 
@@ -333,6 +345,12 @@ func (e *Env) cause(err error) string {
 		return e.T("没有这个文件", "no such file")
 	case errors.Is(err, fs.ErrPermission):
 		return e.T("没有读取权限", "permission denied")
+	case errors.Is(err, fs.ErrExist):
+		return e.T("文件已存在，请用 -o 另取一个文件名", "the file exists; name another by -o")
+	case errors.Is(err, syscall.ENOTDIR):
+		return e.T("上级不是目录", "not a folder")
+	case errors.Is(err, syscall.ENOSPC):
+		return e.T("磁盘已满", "no space left")
 	case errors.Is(err, syscall.EISDIR):
 		return e.T("这是目录，不是文件", "it is a folder")
 	}

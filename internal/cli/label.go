@@ -12,6 +12,7 @@ import (
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	ledgerv1 "yipan/internal/gen/yipan/ledger/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
+	"yipan/internal/rates"
 )
 
 // A label is what people call a value of an enum: its word on the command line
@@ -47,7 +48,7 @@ var sides = labels[casesv1.Side]{
 
 var waitings = labels[casesv1.Waiting]{
 	{casesv1.Waiting_WAITING_ORIGIN, "origin", "等开立方"},
-	{casesv1.Waiting_WAITING_TRANSPORT, "transport", "传送中"},
+	{casesv1.Waiting_WAITING_TRANSPORT, "transport", "传输中"},
 	{casesv1.Waiting_WAITING_COUNTY, "county", "等县级分发"},
 	{casesv1.Waiting_WAITING_RESIDENCE, "residence", "等接收方"},
 }
@@ -81,12 +82,13 @@ var bases = labels[casesv1.BasisKind]{
 	{casesv1.BasisKind_BASIS_KIND_DUTY, "duty", "政策职责"},
 }
 
-var measures = labels[ratesv1.Measure]{
-	{ratesv1.Measure_MEASURE_CERTIFICATE, "certificate", "办证率"},
-	{ratesv1.Measure_MEASURE_VERIFICATION, "verification", "验证率"},
-	{ratesv1.Measure_MEASURE_FEEDBACK, "feedback", "反馈率"},
-	{ratesv1.Measure_MEASURE_FEEDBACK_ON_TIME, "feedback_on_time", "及时反馈率"},
-}
+// measures are the rates, with the names that policies use.
+var measures = func() (out labels[ratesv1.Measure]) {
+	for _, m := range rates.All() {
+		out = append(out, label[ratesv1.Measure]{ratesv1.Measure(m), m.String(), m.Zh()})
+	}
+	return out
+}()
 
 // name returns what people call v; "" for one without a label.
 func (ls labels[E]) name(v E, lang Lang) string {

@@ -33,7 +33,10 @@ type scripted struct {
 	casesv1.UnimplementedCaseServiceServer
 	consentv1.UnimplementedConsentServiceServer
 	nodev1.UnimplementedNodeServiceServer
+	nodev1.UnimplementedReminderServiceServer
 	ratesv1.UnimplementedRateServiceServer
+	ratesv1.UnimplementedReportServiceServer
+	ratesv1.UnimplementedOutageServiceServer
 	ledgerv1.UnimplementedPersonServiceServer
 	ledgerv1.UnimplementedMovementServiceServer
 	ledgerv1.UnimplementedOfferServiceServer
@@ -75,7 +78,10 @@ func newScripted(t *testing.T) *scripted {
 	casesv1.RegisterCaseServiceServer(g, s)
 	consentv1.RegisterConsentServiceServer(g, s)
 	nodev1.RegisterNodeServiceServer(g, s)
+	nodev1.RegisterReminderServiceServer(g, s)
 	ratesv1.RegisterRateServiceServer(g, s)
+	ratesv1.RegisterReportServiceServer(g, s)
+	ratesv1.RegisterOutageServiceServer(g, s)
 	ledgerv1.RegisterPersonServiceServer(g, s)
 	ledgerv1.RegisterMovementServiceServer(g, s)
 	ledgerv1.RegisterOfferServiceServer(g, s)
@@ -267,6 +273,12 @@ func (s *scripted) GetRates(context.Context, *ratesv1.GetRatesRequest) (*ratesv1
 		{Measure: ratesv1.Measure_MEASURE_CERTIFICATE, Area: "3:520330", AreaName: "习水县", N: 1631, D: 1677, Percent: "97.26"},
 		{Measure: ratesv1.Measure_MEASURE_FEEDBACK, Area: "3:520330", AreaName: "习水县", Kind: casesv1.Kind_KIND_OUTFLOW, N: 0, D: 0, Percent: "—",
 			Excluded: map[string]int64{"WITHDRAWN_BEFORE_DUE": 3}, Overdue: map[string]int64{"residence": 2, "origin": 1}},
+	}}, nil
+}
+
+func (s *scripted) ListSignals(context.Context, *ratesv1.ListSignalsRequest) (*ratesv1.ListSignalsResponse, error) {
+	return &ratesv1.ListSignalsResponse{Period: "2026-11", Signals: []*ratesv1.Signal{
+		{Code: "ALL_NOT_FOUND", Text: "全部查无此人", Office: "3:520330", OfficeName: "习水县", N: 24, Of: 24, Rule: "全部"},
 	}}, nil
 }
 

@@ -122,7 +122,11 @@ func (e *Env) serviceRow(r serviceReport) error {
 	if x := r.Error; x != nil {
 		field := ""
 		if x.Field != "" {
-			field = e.T("“"+e.fieldWord(x.Field)+"”", x.Field+": ")
+			path := x.Field
+			if path == "period" {
+				path = "service.period" // its round or month, no report's period
+			}
+			field = e.T("“"+e.fieldWord(path)+"”", x.Field+": ")
 		}
 		e.Note("第 %d 行 未办理：%s%s（%s）", "line %d refused: %s%s (%s)", r.Line, plain(field), plain(x.Message), x.Reason)
 	}

@@ -147,7 +147,7 @@ func (e *Env) timeLeft(due *timestamppb.Timestamp, now time.Time) string {
 		return span(d.Truncate(time.Minute), e.Lang)
 	}
 	if left < 0 {
-		return e.T("已超期 ", "overdue by ") + text(-left)
+		return e.T("已逾期 ", "overdue by ") + text(-left)
 	}
 	return e.T("还剩 ", "left: ") + text(left)
 }
@@ -174,7 +174,7 @@ func (c *TodoCountsCommand) Run(ctx context.Context, e *Env) error {
 		e.say("没有待办", "Nothing waits")
 		return nil
 	}
-	t := &table{head: []string{e.T("类型", "KIND"), e.T("件数", "N"), e.T("其中超期", "OVERDUE")}, right: map[int]bool{1: true, 2: true}}
+	t := &table{head: []string{e.T("类型", "KIND"), e.T("件数", "N"), e.T("其中逾期", "OVERDUE")}, right: map[int]bool{1: true, 2: true}}
 	for _, n := range resp.GetCounts() {
 		t.add(todoKinds.name(n.GetKind(), e.Lang), e.howMany(n.GetN(), n.GetMore()), e.howMany(n.GetOverdue(), n.GetMore() && n.GetOverdue() == n.GetN()))
 	}

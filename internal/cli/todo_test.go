@@ -67,7 +67,7 @@ func TestTodoCommands(t *testing.T) {
 		want []string // on standard output or error
 	}{
 		{"list", []string{"todo", "list", "--purpose", "x"}, "", ExitOK,
-			[]string{"待配对", "已超期 2 天", "测某（1990年生）", "流出通报", caseA, "待告知", "还剩 3 天", "超过 1000", "2026-3", "--page-token next"}},
+			[]string{"待配对", "已逾期 2 天", "测某（1990年生）", "流出通报", caseA, "待告知", "还剩 3 天", "超过 1000", "2026-3", "--page-token next"}},
 		{"list all", []string{"todo", "list", "--all", "--kind", "pair", "--kind", "待告知", "--kind", "TODO_KIND_DUPLICATE"}, "", ExitOK, []string{"疑似重复", "无期限", "a1 b2"}},
 		{"list in English", []string{"todo", "list", "--lang", "en"}, "", ExitOK, []string{"overdue by 2d", "left: 3d"}},
 		{"list, wrong kind", []string{"todo", "list", "--kind", "nonsense"}, "", ExitUsage, []string{"--kind 只能是", "待配对"}},

@@ -1,7 +1,7 @@
 // Package closing owns what happens to a month when it is over: it is frozen at
 // its instant, signed, revised in numbered steps when something came late,
 // compared with the other end of its cases, and reported to the area above.
-// What leaves the county is suppressed first (rates.Suppress).
+// What leaves the county is suppressed first (rates.Revise).
 //
 // Invariants: a frozen revision never changes, and is reproduced byte for byte;
 // a later one says what differs; no snapshot holds a person.
@@ -10,6 +10,7 @@ package closing
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"yipan/internal/area"
@@ -48,13 +49,34 @@ type Config struct {
 	Send func(context.Context, []Outgoing) error
 	// Ask begins a statement round with a peer.
 	Ask func(context.Context, cases.NodeID) error
+
+	// LiveEvery is how often at most a township reports an open month to the node
+	// above it; 0: 15 minutes.
+	LiveEvery time.Duration
+	// ReviseEvery is how often at most a frozen month is counted anew after
+	// something changed; 0: 10 minutes. Each is once a day.
+	ReviseEvery time.Duration
 }
 
 // Closing closes months. It is safe for concurrent use.
 type Closing struct {
 	*usher.Usher
 	Config
+
+	mu    sync.Mutex
+	asked map[cases.NodeID]time.Time // for a statement round
+	told  map[area.Key]bool          // what was frozen is also reported upwards
 }
 
 // New returns the closing of a node.
-func New(c Config) *Closing { return &Closing{Usher: usher.New(c.DB, c.Keys, c.Log), Config: c} }
+func New(c Config) *Closing {
+	if c.LiveEvery <= 0 {
+		c.LiveEvery = 15 * time.Minute
+	}
+	if c.ReviseEvery <= 0 {
+		c.ReviseEvery = 10 * time.Minute
+	}
+	return &Closing{
+		Usher: usher.New(c.DB, c.Keys, c.Log), Config: c, asked: map[cases.NodeID]time.Time{}, told: map[area.Key]bool{},
+	}
+}

@@ -203,5 +203,5 @@ func foldView(c *book.Case) FoldView {
 	for _, id := range ids {
 		h.Write(id[:])
 	}
-	return FoldView{Case: c.ID, X: c.X, Y: c.Y, Set: [16]byte(h.Sum(nil)[:16]), Fold: c.State.Digest(), Items: len(ids)}
+	return FoldView{Case: c.ID, X: c.X, Y: c.Y, Set: [16]byte(h.Sum(nil)[:16]), Fold: c.State.Digest(), Items: len(ids), Report: c.IsReport()}
 }

@@ -102,7 +102,7 @@ func (d *Desk) makeAnswer(ctx context.Context, tx *store.Tx, ch *change, in Answ
 	}
 	ch.entries = []book.Entry{{Case: ch.c, Head: h, Body: cases.Body{Answer: a}, PadTo: size}}
 	ch.private = &private
-	return nil
+	return d.countAnswer(ch)
 }
 
 // Sizes of the bodies of answers, without and with a reason in words: the

@@ -30,6 +30,7 @@ type change struct {
 	c       *book.Case
 	entries []book.Entry
 	private *ledger.Private
+	moves   []tallyMove // how the answer changes what is counted of answers
 	person  cases.PersonID
 	was     cases.PersonID // whom the side was about before the change unpaired it
 	fresh   *book.Case     // a case that the change opened
@@ -294,7 +295,10 @@ func (d *Desk) write(ctx context.Context, tx *store.Tx, p access.Principal, v ve
 	for _, c := range changed {
 		all = append(all, c)
 	}
-	return d.Book.Project(ctx, tx, all, p.Offices)
+	if err := d.Book.Project(ctx, tx, all, p.Offices); err != nil {
+		return err
+	}
+	return d.countAnswers(ctx, tx, chs) // tallies are locked last
 }
 
 // finish makes the views and logs that their cases were shown.

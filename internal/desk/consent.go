@@ -93,7 +93,7 @@ func (d *Desk) checkConsent(r ConsentRequest) (ledger.Consent, []string, error) 
 	}
 	switch {
 	case !slices.Contains(ledger.Purposes(), c.Purpose):
-		return no("purpose", "PURPOSE", "请写明同意的用途：confirm_residence（确认去向）、feedback（反馈）、notice（通报）或 birth_service（生育服务）")
+		return no("purpose", "PURPOSE", "请写明同意的用途：confirm_residence（确认去向）、feedback（反馈）、notice（通报）、birth_service（生育服务）或 contact（联系本人）")
 	case !slices.Contains(ledger.GivenHow(), c.GivenHow):
 		return no("given_how", "GIVEN_HOW", "请注明同意的方式：paper（书面）、counter（窗口）或 phone_recorded（电话录音）")
 	case c.TextVersion == "" || c.TextHash == [32]byte{}:

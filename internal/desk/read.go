@@ -23,7 +23,7 @@ func (d *Desk) viewOf(s store.Side) CaseView {
 	v := CaseView{
 		ID: s.Case, Kind: s.Kind, Side: s.Side, Office: s.Office, X: s.X, Y: s.Y, Status: s.Status, Round: s.Round,
 		Waiting: Waiting(s.Waiting), Etag: book.Etag(s.Version, s.Rev), OpenedAt: s.OpenedAt, DeliveredAt: s.DeliveredAt,
-		DueAt: s.DueAt, AnsweredAt: s.AnsweredAt, Assigned: s.Assigned, Paired: s.Side == cases.SideReceiver && !s.Person.IsZero(),
+		DueAt: s.DueAt, Extended: s.Extended, AnsweredAt: s.AnsweredAt, Assigned: s.Assigned, Paired: s.Side == cases.SideReceiver && !s.Person.IsZero(),
 		Disputed: s.Flags&store.FlagDisputed != 0, OlderFields: s.Flags&store.FlagOlderFields != 0,
 		Crossed: s.Flags&store.FlagCrossed != 0, Parent: s.Parent, Hops: s.Hops,
 	}
@@ -78,12 +78,19 @@ func (d *Desk) GetCase(ctx context.Context, p access.Principal, r GetRequest) (C
 		if !c.State.Answer.IsZero() {
 			ids = append(ids, c.State.Answer)
 		}
+		put := extensionsOf(c)
+		ids = append(ids, put...)
 		bodies, err := d.Book.Bodies(ctx, tx, c, ids)
 		if err != nil {
 			return err
 		}
 		v = d.viewOf(*s)
 		d.shown(&v, s, c, bodies, r.Unmask)
+		for _, id := range put {
+			if n := bodies[id].Note; n != nil {
+				v.Extensions = append(v.Extensions, *n)
+			}
+		}
 		return nil
 	})
 	return v, err

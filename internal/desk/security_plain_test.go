@@ -34,6 +34,7 @@ var links = map[string]string{
 	            JOIN (SELECT person, row_number() OVER (ORDER BY min(id)) AS n FROM (SELECT id, subjects[1] AS person FROM access_log WHERE purpose IN ('offer', 'service')) l GROUP BY person) p USING (n) WHERE t.office = $1`,
 	"tombstone":    `SELECT s.person AS who, t.* FROM tombstone t JOIN item i ON i.id = t.item JOIN case_side s USING (case_id) WHERE s.office = $1 AND s.person IS NOT NULL`,
 	"service":      `SELECT t.person AS who, t.* FROM service t WHERE office = $1`,
+	"contact":      `SELECT t.person AS who, t.* FROM contact t WHERE office = $1`,
 	"person_event": `SELECT t.person AS who, t.* FROM person_event t WHERE office = $1`,
 	"movement":     `SELECT t.person AS who, t.* FROM movement t WHERE office = $1`,
 	"former_name":  `SELECT t.person AS who, t.* FROM former_name t WHERE office = $1`,
@@ -45,7 +46,17 @@ var links = map[string]string{
 	// One row an office, kind and period, which every event rewrites.
 	"service_tally": "",
 	"bulk":          "", "tries": "", "village": "",
+	// Counts of an office's work, of what is plain already.
+	"cube_delta": "", "cube_day": "", "cube_month": "", "cube_peer": "",
 	"digest": "", "digest_dropped": "", "account": "", "token": "", "peer": "", "directory_record": "", "quarantine": "", "outage": "", "note": "",
+	// Frozen months hold rounds as a whole, in one row an office, side and kind;
+	// a difference between two ends belongs to a case.
+	"month_frozen": "", "month_rounds": "", "month_state": "", "month_peer": "", "report_child": "", "report_in": "",
+	"month_difference": `SELECT s.person AS who, t.* FROM month_difference t JOIN case_side s USING (case_id, office) WHERE t.office = $1 AND s.person IS NOT NULL`,
+	"outage_declared":  "",
+	"outage_round":     `SELECT s.person AS who, t.* FROM outage_round t JOIN case_side s USING (case_id) WHERE s.office = $1 AND s.person IS NOT NULL`,
+	"made_report":      "", // whole files of reports
+	"reminder":         "", "reminder_day": "", "duty": "",
 	"goose_db_version": "",
 }
 
@@ -226,6 +237,42 @@ func TestSecurity11PlainColumnsCannotSeparateDeclinedFromDone(t *testing.T) {
 	}
 	if found := b.separates(groups); len(found) > 0 {
 		t.Errorf("refusal and confirmation are told apart by %v", found)
+	}
+}
+
+// TestSecurity11ContactsAreNoTrace: nothing in clear tells whom a contact
+// reached, nor who does not agree to be contacted.
+func TestSecurity11ContactsAreNoTrace(t *testing.T) {
+	for name, agreed := range map[string][2]string{
+		"reached":    {ledger.PurposeContact, ledger.PurposeContact},
+		"not agreed": {ledger.PurposeContact, ledger.PurposeConfirm},
+	} {
+		b := newBureau(t, false)
+		var groups [2][]cases.PersonID
+		for i := range 24 {
+			g := (i + i/2) % 2
+			who := b.consents(there, i, agreed[g], there).Person
+			for n := range 2 {
+				err := b.site(there).Services.RecordContact(t.Context(), clerk(there), services.ContactInput{
+					RequestID: b.request(), Person: who, Date: civil.MustParse("2026-11-20").AddDays(-n), Channel: ledger.Channels()[n],
+					Reached: name == "reached" && g == 1, Purpose: "test",
+				})
+				if refused := err != nil; refused != (agreed[g] != ledger.PurposeContact) {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+			groups[g] = append(groups[g], who)
+		}
+		if found := b.separates(groups); len(found) > 0 {
+			t.Errorf("%s is told by %v", name, found)
+		}
+		raw := b.raw(there)
+		for _, sql := range []string{`SELECT count(DISTINCT length(sealed)) FROM contact`, `SELECT (count(*) - 23) FROM contact`} {
+			if n := fmt.Sprint(raw.Rows(t, sql)[0]...); n != "1" {
+				t.Errorf("%s: %s: %s", name, sql, n)
+			}
+		}
+		raw.Close()
 	}
 }
 

@@ -91,6 +91,8 @@ type CaseView struct {
 	OpenedAt    time.Time
 	DeliveredAt time.Time // zero: not yet
 	DueAt       time.Time // zero: not yet known
+	Extended    uint32    // days by which signed outages put off DueAt
+	Extensions  []string  // why, one for each outage; only where one case is read
 	AnsweredAt  time.Time // zero: not yet
 	Assigned    area.Key
 	Subject     string            // masked: surname, birth year
@@ -271,7 +273,7 @@ type Consent struct {
 	Person      cases.PersonID
 	Office      area.Key
 	Recipient   area.Key
-	Purpose     string // confirm_residence, feedback, notice, birth_service
+	Purpose     string // confirm_residence, feedback, notice, birth_service, contact
 	Fields      []string
 	TextVersion string
 	TextHash    [32]byte
@@ -331,25 +333,5 @@ type FoldView struct {
 	X, Y      area.Key
 	Set, Fold [16]byte
 	Items     int
-}
-
-// RatesRequest asks for rates.
-type RatesRequest struct {
-	Area       area.Key   // 0: all the caller's offices
-	Period     string     // "2026-11", "2026-Q4", "2026"; empty: this month
-	Kind       cases.Kind // 0: all together
-	Measures   []string   // empty: all
-	ByTownship bool
-	Side       cases.Side // 0: as receiver
-}
-
-// RateView is one figure.
-type RateView struct {
-	Measure  string
-	Area     area.Key
-	Kind     cases.Kind
-	N, D     int64
-	Percent  string
-	Excluded map[string]int64
-	Overdue  map[string]int64
+	Report    bool // no case, but the leg of a report
 }

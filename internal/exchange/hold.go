@@ -39,6 +39,7 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 	var rows []store.StoredItem
 	var bare bare
 	var shares []store.Share
+	var reports []store.ReportIn
 	for _, it := range ours {
 		c := in.cases[it.Head.Case]
 		if c == nil {
@@ -69,6 +70,9 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 				row = bare.tombstone(row, it)
 			}
 			rows = append(rows, row)
+			if r, ok := in.reportFor(it); ok && row.Body != nil {
+				reports = append(reports, r)
+			}
 			held := in.heldAt
 			if slices.Contains(aside, it.ID) {
 				held = time.Time{}
@@ -77,12 +81,9 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 			c.Held(fold.Item{ID: it.ID, Head: it.Head, Held: held, Rejected: why != cases.Accepted})
 			shares = append(shares, x.Book.Owe(it, it.Head.X, it.Head.Y)...)
 		} else if c.Erased(it.ID) && !it.Erased() && !dead[it.ID] {
-			// It came bare before; a body fills it, and nothing else changes (M3).
-			row, err := c.Sealed(it)
-			if err != nil {
-				return err
-			}
-			if err := tx.FillBody(ctx, it.ID, row.Body); err != nil {
+			if it.Head.Kind == cases.Report && in.judge(it) != cases.Accepted {
+				bare.keep(it) // nobody is asked for such a body
+			} else if err := in.fill(ctx, tx, c, it); err != nil {
 				return err
 			}
 			in.stale = true
@@ -103,6 +104,9 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 	if err := bare.erase(ctx, tx); err != nil {
 		return err
 	}
+	if err := tx.AddReportsIn(ctx, reports); err != nil {
+		return err
+	}
 	x.metrics.items.WithLabelValues("new").Add(float64(len(rows)))
 	x.metrics.items.WithLabelValues("again").Add(float64(len(ours) - len(rows)))
 	if err := tx.MergeShares(ctx, dedupe(shares)); err != nil {
@@ -115,6 +119,21 @@ func (in *inbound) takeItems(ctx context.Context, tx *store.Tx, ours []*cases.It
 		return nil
 	}
 	return in.cover(ctx, tx, wire.Verdicts{Covered: cover, Rejected: rejected, Aside: aside})
+}
+
+// fill gives a held item the body that it came without; nothing else changes
+// (M3), but that a report can be read now.
+func (in *inbound) fill(ctx context.Context, tx *store.Tx, c *book.Case, it *cases.Item) error {
+	row, err := c.Sealed(it)
+	if err != nil {
+		return err
+	}
+	if r, ok := in.reportFor(it); ok && row.Body != nil {
+		if err := tx.AddReportsIn(ctx, []store.ReportIn{r}); err != nil {
+			return err
+		}
+	}
+	return tx.FillBody(ctx, it.ID, row.Body)
 }
 
 // dedupe leaves one share for each peer and item, the settled one where two
@@ -147,10 +166,15 @@ type bare struct {
 
 // tombstone is such an item as a row.
 func (b *bare) tombstone(row store.StoredItem, it *cases.Item) store.StoredItem {
-	b.ids, b.hashes = append(b.ids, it.ID), append(b.hashes, it.BodyHash[:])
+	b.keep(it)
 	row.Body, row.BodyHash = nil, it.BodyHash[:]
 	row.MinVersion = min(row.MinVersion, 1<<14)
 	return row
+}
+
+// keep adds an item that is held without its body for good.
+func (b *bare) keep(it *cases.Item) {
+	b.ids, b.hashes = append(b.ids, it.ID), append(b.hashes, it.BodyHash[:])
 }
 
 func (b *bare) erase(ctx context.Context, tx *store.Tx) error {
@@ -177,6 +201,9 @@ func (in *inbound) judge(it *cases.Item) cases.Reject {
 	b, err := wire.DecodeBody(it.BodyRaw)
 	if err != nil || !wire.BodyFits(&it.Head, &b) {
 		return cases.Unreadable
+	}
+	if in.badReport(it, &b) {
+		return cases.BadlySigned
 	}
 	return cases.Accepted
 }

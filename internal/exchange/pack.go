@@ -21,6 +21,16 @@ const (
 	aloneAtOnce = 16
 )
 
+// How long an item waits for its next try at most: an hour where the peer is
+// silent (rule 12), and half a minute where it was heard within the last one,
+// for then it is only busy, and what it lost on the way must not wait for a
+// pause that an outage had made long.
+const (
+	longestSilent = time.Hour
+	longestBusy   = 30 * time.Second
+	busyWithin    = time.Minute
+)
+
 // Pack claims what is due for a peer and seals it into parcels. More says that
 // the claim was full. The claims are committed before it returns; nothing was
 // published yet. A peer that the directory does not know gives nothing.
@@ -39,7 +49,11 @@ func (x *Exchange) Pack(ctx context.Context, peer cases.NodeID) (parcels []Parce
 		if err != nil {
 			return err
 		}
-		claimed, err := tx.Claim(ctx, peer, wire.MaxItems, p.Speaks, p.AgreedEpoch == epoch)
+		longest := longestSilent
+		if x.Now().Sub(p.LastHeard) < busyWithin {
+			longest = longestBusy
+		}
+		claimed, err := tx.Claim(ctx, peer, wire.MaxItems, p.Speaks, p.AgreedEpoch == epoch, longest)
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
@@ -274,6 +288,15 @@ func (x *Exchange) Pending(ctx context.Context) (peers []cases.NodeID, err error
 		return err
 	})
 	return peers, err
+}
+
+// Heard makes what is owed to a peer that was silent due soon: its pauses had
+// grown with the silence.
+func (x *Exchange) Heard(ctx context.Context, peer cases.NodeID) error {
+	return x.DB.InExchange(ctx, nil, func(tx *store.Tx) error {
+		_, err := tx.Hasten(ctx, peer, longestBusy)
+		return err
+	})
 }
 
 // Resend makes everything owed to a peer (0: to all) due at once and returns

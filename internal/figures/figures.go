@@ -39,6 +39,8 @@ type Config struct {
 type Figures struct {
 	*usher.Usher
 	Config
+
+	kept kept
 }
 
 // New returns the figures of a node.

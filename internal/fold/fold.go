@@ -233,7 +233,7 @@ func (s *State) rounds(live []*Item, open *Item) []Round {
 		case cases.Close:
 			r.ClosedAt = earlier(r.ClosedAt, h.RecordedAt)
 		case cases.Extend:
-			put[extension{n, h.Target}] = max(put[extension{n, h.Target}], h.Limit.Days)
+			put[extension{n, h.Target}] = max(put[extension{n, h.Target}], min(h.Limit.Days, MaxExtension))
 		}
 	}
 	for e, days := range put {

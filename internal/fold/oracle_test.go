@@ -124,6 +124,16 @@ func oracle(all []fold.Item) fold.State {
 		}
 		r.WithdrawnAt = least(pick(live, kind(cases.Withdraw), inRound(n)), deliveredAt)
 		r.ClosedAt = least(pick(live, kind(cases.Close), inRound(n)), recorded)
+		// For each outage the most that an EXTEND of the round says, 60 days at most.
+		most := map[cases.ItemID]uint64{}
+		for _, it := range pick(live, kind(cases.Extend), inRound(n)) {
+			most[it.Head.Target] = max(most[it.Head.Target], uint64(it.Head.Limit.Days))
+		}
+		sum := uint64(0)
+		for _, days := range most {
+			sum += days
+		}
+		r.Extended = uint32(min(sum, 60))
 		s.Past = append(s.Past, r)
 	}
 	s.Current, s.Past = s.Past[len(s.Past)-1], s.Past[:len(s.Past)-1]
@@ -182,7 +192,7 @@ func drawItems(t *rapid.T, most int) []fold.Item {
 	items := make([]fold.Item, n)
 	for i := range items {
 		k := rapid.SampledFrom([]cases.ItemKind{cases.Answer, cases.Answer, cases.Answer, cases.Withdraw, cases.Withdraw, cases.Correct, cases.Correct, cases.Reopen, cases.Reopen,
-			cases.Close, cases.Assign, cases.Feedback, cases.Feedback, cases.Revoke, cases.Revoke, cases.Open, cases.Receipt, 0, 77}).Draw(t, "kind")
+			cases.Close, cases.Assign, cases.Feedback, cases.Feedback, cases.Revoke, cases.Revoke, cases.Open, cases.Receipt, cases.Extend, cases.Extend, cases.Report, 0, 77}).Draw(t, "kind")
 		items[i] = fold.Item{ID: ids[i], Rejected: flag("rejected"), Head: cases.Head{
 			Author: cases.NodeID(rapid.SampledFrom([]area.Key{areaX, areaY, areaZ}).Draw(t, "author")),
 			Side:   cases.Side(rapid.IntRange(0, 2).Draw(t, "side")),
@@ -196,6 +206,10 @@ func drawItems(t *rapid.T, most int) []fold.Item {
 		}}
 		if flag("area") {
 			items[i].Head.Area = areaZ
+		}
+		if k == cases.Extend {
+			items[i].Head.Limit = cases.Limit{Days: rapid.SampledFrom([]uint32{1, 2, 5, 30, 60, math.MaxUint32}).Draw(t, "days")}
+			items[i].Head.Target = rapid.SampledFrom([]cases.ItemID{{1}, {1}, {2}, {3}}).Draw(t, "outage")
 		}
 		if !flag("undelivered") {
 			items[i].Held = minutes(rapid.IntRange(5, 8).Draw(t, "held"))

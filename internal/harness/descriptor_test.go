@@ -73,9 +73,9 @@ func fieldsOf(m protoreflect.MessageDescriptor, each func(protoreflect.FieldDesc
 // Which RPCs read and which write, by the first word of their names. One whose
 // word stands in neither list fails the test.
 var (
-	readers = []string{"List", "Search", "Get", "Count", "Preview", "Prefill", "Trace", "Watch"}
+	readers = []string{"List", "Search", "Get", "Count", "Compare", "Preview", "Prefill", "Recount", "Trace", "Watch"}
 	writers = []string{
-		"Accept", "Acknowledge", "Answer", "Apply", "Approve", "Batch", "Close", "Correct", "Dismiss", "Dispute", "Distribute", "Merge", "Open", "Pair",
+		"Accept", "Acknowledge", "Answer", "Apply", "Approve", "Batch", "Close", "Correct", "Declare", "Dismiss", "Dispute", "Distribute", "Merge", "Open", "Pair",
 		"Record", "Register", "Reopen", "Reroute", "Resend", "Restrict", "Set", "Start", "Undo", "Unmerge", "Unpair", "Unrestrict", "Update", "Withdraw",
 	}
 	firstWord = regexp.MustCompile(`^[A-Z][a-z]+`)
@@ -104,14 +104,29 @@ var filters = map[string]string{
 	"yipan.ledger.v1.PrefillNoticeRequest":      "case_id purpose",
 	"yipan.ledger.v1.ListOffersDueRequest":      "office offer_round page_size page_token purpose",
 	"yipan.ledger.v1.ListPersonServicesRequest": "person_id purpose",
+	"yipan.ledger.v1.ListContactsRequest":       "person_id purpose",
 	"yipan.ledger.v1.ListTodosRequest":          "office kinds page_size page_token purpose",
 	"yipan.ledger.v1.CountTodosRequest":         "office",
 	"yipan.ledger.v1.PreviewActionRequest":      "office action case_ids purpose",
 	"yipan.ledger.v1.ListAccessRequest":         "office account subject_id denied_only from to page_size page_token",
 
-	"yipan.rates.v1.GetRatesRequest": "area period kind measures by_township side",
+	"yipan.rates.v1.GetRatesRequest":         "area period kind measures by_township side counterpart breakdown trend frozen",
+	"yipan.rates.v1.ListRateCasesRequest":    "office period kind measure side part counterpart page_size page_token",
+	"yipan.rates.v1.GetTimesRequest":         "area period kind side by_township",
+	"yipan.rates.v1.ListSignalsRequest":      "area period",
+	"yipan.rates.v1.RecountRatesRequest":     "area",
+	"yipan.rates.v1.ListMonthsRequest":       "area",
+	"yipan.rates.v1.GetMonthRequest":         "area period revision",
+	"yipan.rates.v1.ListChildrenRequest":     "area period",
+	"yipan.rates.v1.CompareMonthRequest":     "area period",
+	"yipan.rates.v1.GetReportRequest":        "kind area period revision format",
+	"yipan.rates.v1.GetReportFiguresRequest": "kind area period revision",
+	"yipan.rates.v1.ListOutagesRequest":      "area",
 
 	"yipan.node.v1.GetNodeRequest":       "",
+	"yipan.node.v1.GetReminderRequest":   "office",
+	"yipan.node.v1.PreviewDigestRequest": "office",
+	"yipan.node.v1.ListDutyRequest":      "office from to",
 	"yipan.node.v1.ListPeersRequest":     "",
 	"yipan.node.v1.ListDirectoryRequest": "",
 	"yipan.node.v1.ListFoldsRequest":     "page_size page_token",

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"yipan/internal/access"
 	"yipan/internal/area"
@@ -39,6 +40,7 @@ import (
 type door struct {
 	*grpc.ClientConn
 	site *Site
+	pem  []byte // of its certificate
 	n    int
 }
 
@@ -53,7 +55,8 @@ func newDoor(t *testing.T, s *Site) *door {
 		t.Fatal(err)
 	}
 	server, err := rpc.New(rpc.Config{
-		Desk: s.Desk, People: s.People, Moves: s.Moves, Services: s.Services, Todo: s.Todo, TLS: &tls.Config{Certificates: []tls.Certificate{cert.TLS()}},
+		Desk: s.Desk, People: s.People, Moves: s.Moves, Services: s.Services, Todo: s.Todo,
+		Figures: s.Figures, Closing: s.Closing, Remind: s.Remind, TLS: &tls.Config{Certificates: []tls.Certificate{cert.TLS()}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +79,7 @@ func newDoor(t *testing.T, s *Site) *door {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return &door{ClientConn: conn, site: s}
+	return &door{ClientConn: conn, site: s, pem: cert.PEM}
 }
 
 // as makes an account and returns a context that calls with its token.
@@ -122,6 +125,7 @@ func (d *door) call(ctx context.Context, m protoreflect.MethodDescriptor, req pr
 // args fills requests with what a caller would send about things that exist.
 type args struct {
 	values map[string]string // by field name
+	times  map[string]time.Time
 	n      int
 }
 
@@ -141,12 +145,16 @@ var said = map[protoreflect.FullName]string{
 	"yipan.cases.v1.Fields":                 "certificate document_confirmed confirm_consent_id",
 	"yipan.cases.v1.Basis":                  "consent_id duty",
 	"yipan.cases.v1.RecordOfferRequest":     "consent_id",
-	"yipan.ledger.v1.ServiceInput":          "consent_id referral",
-	"yipan.cases.v1.Answer":                 "area duplicate_of channels conflict_fields attempts reason basis",
-	"yipan.ledger.v1.ListAccessRequest":     "account",
-	"yipan.cases.v1.ListCasesRequest":       "kind states side waiting counterpart",
-	"yipan.ledger.v1.ListTodosRequest":      "kinds",
-	"yipan.ledger.v1.ListOffersDueRequest":  "offer_round",
+	// The latest, or as it is now.
+	"yipan.rates.v1.GetMonthRequest":         "revision",
+	"yipan.rates.v1.GetReportRequest":        "revision",
+	"yipan.rates.v1.GetReportFiguresRequest": "revision",
+	"yipan.ledger.v1.ServiceInput":           "consent_id referral",
+	"yipan.cases.v1.Answer":                  "area duplicate_of channels conflict_fields attempts reason basis",
+	"yipan.ledger.v1.ListAccessRequest":      "account",
+	"yipan.cases.v1.ListCasesRequest":        "kind states side waiting counterpart",
+	"yipan.ledger.v1.ListTodosRequest":       "kinds",
+	"yipan.ledger.v1.ListOffersDueRequest":   "offer_round",
 }
 
 func (a *args) fill(t *testing.T, m protoreflect.Message) {
@@ -175,7 +183,9 @@ func (a *args) fill(t *testing.T, m protoreflect.Message) {
 				m.Mutable(f).List().Append(protoreflect.ValueOfString(word))
 			}
 		case f.Message() != nil && f.Message().FullName() == "google.protobuf.Timestamp":
-			continue // no bound
+			if at, ok := a.times[string(f.FullName())]; ok { // else no bound
+				m.Set(f, protoreflect.ValueOfMessage(timestamppb.New(at).ProtoReflect()))
+			}
 		case f.Message() != nil:
 			a.fill(t, m.Mutable(f).Message())
 		default:
@@ -230,6 +240,7 @@ var personal = regexp.MustCompile(`^(name|names|former_names?|found_by|document|
 var impersonal = map[protoreflect.FullName]access.Role{
 	"yipan.node.v1.GetNodeResponse.name":      "", // of an area
 	"yipan.node.v1.Peer.name":                 "",
+	"yipan.rates.v1.ChangedCase.before":       "", // a code of the round
 	"yipan.node.v1.DirectoryEntry.name":       "",
 	"yipan.ledger.v1.AccessEvent.subject_ids": access.Auditor, // ids, to follow who was looked at
 }
@@ -248,7 +259,12 @@ func argsAbout(w *walk, o area.Key, l, waiting *leg) *args {
 	if o == l.r {
 		to = "4:" + l.o.Short()
 	}
-	return &args{values: map[string]string{
+	now := w.Clock.Now()
+	return &args{times: map[string]time.Time{
+		"yipan.rates.v1.DeclareOutageRequest.from": now.Add(-time.Hour), "yipan.rates.v1.DeclareOutageRequest.to": now.Add(-time.Minute),
+	}, values: map[string]string{
+		"day": civil.In(now).AddDays(3).String(), "accounts": "", "webhook": "", "email": "", "yipan.node.v1.ListDutyRequest.from": "", "yipan.node.v1.ListDutyRequest.to": "",
+		"yipan.rates.v1.DeclareOutageRequest.reason": "测试停电",
 		"case_id": l.id.String(), "case_ids": waiting.id.String(), "etag": w.view(s, o, l.id).Etag, "person_id": person, "other_id": other,
 		"subject_id": person, "consent_id": l.confirm.String(), "confirm_consent_id": l.confirm.String(),
 		"movement_id": person, "approval_id": person, "action_id": person,
@@ -303,6 +319,10 @@ func TestSecurityCountyRoleGetsNoPerson(t *testing.T) {
 				resp, err := d.call(ctx, m, req.Interface())
 				switch code := status.Code(err); code {
 				case codes.PermissionDenied:
+				case codes.NotFound:
+					if m.Name() != "GetMonth" { // nothing is frozen yet
+						t.Errorf("%s as %s of %v: %v", m.FullName(), role, offices, err)
+					}
 				case codes.OK:
 					shown++
 					fieldsOf(m.Output(), func(f protoreflect.FieldDescriptor) {

@@ -33,6 +33,7 @@ import (
 	"yipan/internal/services"
 	"yipan/internal/store"
 	"yipan/internal/todo"
+	"yipan/internal/wire"
 )
 
 // Site is one node without its doors and without a broker: database, book,
@@ -182,7 +183,7 @@ func (s *Site) Forget(older *directory.Directory) { s.dir.Store(older) }
 // the entry that it replaces.
 func (w *World) Admit(s *Site, areas []area.Key, previous uint64) error {
 	req, err := directory.NewRequest(directory.Claim{
-		Node: s.Node, Name: s.Node.String(), Areas: areas, Speaks: directory.Versions{Min: 1, Max: 1}, Previous: previous,
+		Node: s.Node, Name: s.Node.String(), Areas: areas, Speaks: directory.Versions{Min: 1, Max: wire.Version}, Previous: previous,
 		Keys: []directory.Key{
 			directory.SignatureKey(directory.ParcelSigning, false, s.Keys.Signing().Public()),
 			directory.SealingKey(false, s.Keys.Sealing().Public()),

@@ -145,7 +145,7 @@ func shares(t testing.TB, s *Site, peer cases.NodeID) (settled, pending map[case
 			}
 		}
 		for {
-			claimed, err := tx.Claim(t.Context(), peer, 1000, 1, true)
+			claimed, err := tx.Claim(t.Context(), peer, 1000, 1, true, time.Hour)
 			if err != nil || len(claimed) == 0 {
 				return err
 			}

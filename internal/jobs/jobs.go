@@ -1,10 +1,12 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +46,7 @@ type Jobs struct {
 	log      *slog.Logger
 	interval time.Duration
 	jobs     []job
+	beside   []job // each in a loop of its own: those that wait for no other, and hold none up
 	metrics  *metrics
 }
 
@@ -51,6 +54,7 @@ type Jobs struct {
 type job struct {
 	name  string
 	every time.Duration // 0: every turn
+	most  time.Duration // of one run; 0: longest
 	run   func(context.Context) (int64, error)
 	last  time.Time // of the last run that succeeded
 }
@@ -68,6 +72,9 @@ func New(c Config) *Jobs {
 			}
 			return int64(n), err
 		}},
+		{name: "refresh", every: DefaultInterval, run: sparing(j.now, c.Figures.Refresh)},
+		{name: "stand up", every: time.Minute, run: c.Figures.StandUp},
+		{name: "empty sums", every: time.Hour, run: c.Figures.DropEmptySums},
 		{name: "misrouted", run: func(ctx context.Context) (int64, error) {
 			n, err := d.EraseMisrouted(ctx)
 			return int64(n), err
@@ -75,17 +82,40 @@ func New(c Config) *Jobs {
 		{name: "reindex", every: DefaultInterval, run: func(ctx context.Context) (int64, error) { return d.People.Reindex(ctx, d.Offices()) }},
 		{name: "pair", every: DefaultInterval, run: sparing(j.now, d.PairOpen)},
 		{name: "pair met", every: 5 * time.Minute, run: sparing(j.now, d.PairMet)},
+		{name: "digest", every: time.Minute, run: func(ctx context.Context) (int64, error) {
+			if c.Remind == nil {
+				return 0, nil
+			}
+			return c.Remind.Send(ctx)
+		}},
 		{name: "strays", every: 24 * time.Hour, run: func(ctx context.Context) (int64, error) {
 			n, err := d.EraseStrays(ctx)
 			return int64(n), err
 		}},
+		{name: "freeze", every: DefaultInterval, run: c.Closing.Freeze},
+		{name: "revise", every: DefaultInterval, run: c.Closing.Revise},
+		{name: "live reports", every: DefaultInterval, run: c.Closing.TellLive},
+		{name: "reports in", run: c.Closing.ReportsIn},
+		{name: "outages", every: 10 * time.Minute, run: d.PutOff},
 		{name: "keys", every: time.Hour, run: func(ctx context.Context) (int64, error) {
 			n, err := d.PurgeKeys(ctx)
 			return int64(n), err
 		}},
 	}
+	if c.Figures != nil {
+		self := newRecount(c.Figures, d.Offices, j.now, c.Registerer)
+		// Not at the start, when there is enough to do.
+		first := j.now().Add(recountAfter - recountEvery)
+		j.beside = append(j.beside, job{name: "add up", run: c.Figures.AddUp}, job{name: "recount", every: recountEvery, most: recountMost, run: sparing(j.now, self.run), last: first})
+	}
 	if c.Registerer != nil {
 		c.Registerer.MustRegister(newHealth(d.Unsettled, j.now))
+		if c.Figures != nil {
+			c.Registerer.MustRegister(newRateGauges(readRates(c.Figures, d.Offices, j.now), j.now))
+		}
+		if c.Closing != nil {
+			c.Registerer.MustRegister(newMonthGauges(c.Closing, j.now))
+		}
 	}
 	return j
 }
@@ -126,23 +156,36 @@ func fresh(c Config) *Jobs {
 // Run runs what is due at once and then at every interval, until ctx ends. It
 // returns nil: no job's failure ends it.
 func (j *Jobs) Run(ctx context.Context) error {
-	tick := time.NewTicker(j.interval)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	for i := range j.beside {
+		beside.Go(func() { j.loop(ctx, j.beside[i:i+1], min(j.interval, besideInterval)) })
+	}
+	j.loop(ctx, j.jobs, j.interval)
+	return nil
+}
+
+// besideInterval is how often the jobs beside look: the more changes wait to be
+// added up, the longer a page of rates takes.
+const besideInterval = 2 * time.Second
+
+func (j *Jobs) loop(ctx context.Context, jobs []job, interval time.Duration) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		j.turn(ctx)
+		j.turn(ctx, jobs)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
 	}
-	return nil
 }
 
 // turn runs the jobs that are due, one after the other: the later ones use what
 // the earlier ones did.
-func (j *Jobs) turn(ctx context.Context) {
-	for i := range j.jobs {
-		jb := &j.jobs[i]
+func (j *Jobs) turn(ctx context.Context, jobs []job) {
+	for i := range jobs {
+		jb := &jobs[i]
 		now := j.now()
 		if ctx.Err() != nil {
 			return
@@ -150,7 +193,7 @@ func (j *Jobs) turn(ctx context.Context) {
 		if !jb.last.IsZero() && now.Sub(jb.last) < jb.every {
 			continue
 		}
-		n, err := guarded(ctx, jb.run)
+		n, err := guarded(ctx, cmp.Or(jb.most, longest), jb.run)
 		if ctx.Err() != nil {
 			return // stopping is no failure
 		}
@@ -169,8 +212,8 @@ func (j *Jobs) turn(ctx context.Context) {
 }
 
 // guarded keeps a job's panic from ending the node's other work.
-func guarded(ctx context.Context, run func(context.Context) (int64, error)) (n int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, longest)
+func guarded(ctx context.Context, most time.Duration, run func(context.Context) (int64, error)) (n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {

@@ -187,3 +187,26 @@ func TestSparing(t *testing.T) {
 		}
 	}
 }
+
+// TestLongJobsHoldNothingUp: one that hangs beside the others lets them go on,
+// and has its own limit.
+func TestLongJobsHoldNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := fresh(Config{Interval: time.Minute})
+		turns := 0
+		start := time.Now()
+		j.jobs = []job{{name: "every turn", run: func(context.Context) (int64, error) { turns++; return 0, nil }}}
+		j.beside = []job{{name: "long", every: recountEvery, most: recountMost, last: start.Add(recountAfter - recountEvery), run: func(ctx context.Context) (int64, error) {
+			if d, ok := ctx.Deadline(); !ok || time.Since(start) < recountAfter || time.Until(d) != recountMost {
+				t.Errorf("begun after %s with %s to go", time.Since(start), time.Until(d))
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}}}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2*time.Hour-time.Second, cancel)
+		if err := j.Run(ctx); err != nil || turns != 120 {
+			t.Errorf("%d turns of two hours, %v", turns, err)
+		}
+	})
+}

@@ -59,7 +59,7 @@ func TestJobsOfANode(t *testing.T) {
 	answer(misrouted, "request-4", desk.AnswerInput{Outcome: cases.Misrouted, Area: area.Children(y)[1]})
 
 	reg := prometheus.NewRegistry()
-	config := jobs.Config{Desk: s.Desk, Exchange: s.Exchange, Policies: w.Policies, Now: w.Clock.Now, Interval: 20 * time.Millisecond, Registerer: reg}
+	config := jobs.Config{Desk: s.Desk, Exchange: s.Exchange, Figures: s.Figures, Closing: s.Closing, Remind: s.Remind, Policies: w.Policies, Now: w.Clock.Now, Interval: 20 * time.Millisecond, Registerer: reg}
 	replica := config
 	replica.Registerer = nil
 	w.Clock.Add(43 * 24 * time.Hour)
@@ -104,7 +104,7 @@ func TestJobsOfANode(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"yipan_job_runs_total", "yipan_exchange_unsettled_read"} {
+	for _, name := range []string{"yipan_job_runs_total", "yipan_exchange_unsettled_read", "yipan_rates_read", "yipan_months_unfrozen", "yipan_rates_recount_differences"} {
 		if !seen[name] {
 			t.Errorf("no metric %s", name)
 		}

@@ -21,11 +21,12 @@ const (
 	PurposeFeedback = "feedback"          // fields of an offer may return to the origin
 	PurposeNotice   = "notice"            // a notice may leave
 	PurposeBirth    = "birth_service"     // a birth-service notice may leave
+	PurposeContact  = "contact"           // the office may contact the person
 )
 
 // Purposes lists the purposes.
 func Purposes() []string {
-	return []string{PurposeConfirm, PurposeFeedback, PurposeNotice, PurposeBirth}
+	return []string{PurposeConfirm, PurposeFeedback, PurposeNotice, PurposeBirth, PurposeContact}
 }
 
 // Findings lists the names of what the three checks (三查) can find: pregnancy
@@ -83,6 +84,8 @@ type Private struct {
 	TrueReason string `json:"true_reason,omitempty"` // of NO_DISCLOSURE
 	Check      string `json:"check,omitempty"`
 	By         string `json:"by,omitempty"`
+	// Month in which the answer counts (year × 100 + month); 0: not counted.
+	Month uint32 `json:"m,omitempty"`
 }
 
 // TrueReasons lists the residence's true reasons of a NO_DISCLOSURE.

@@ -29,5 +29,13 @@ const (
 	Visit          Service = 5 // 来访
 )
 
+// What is counted beside the kinds of service, in tallies of their own, by month:
+// notices answered by whether the answer was checked, and visits by when they
+// fall due. Nothing is recorded under them.
+const (
+	Answered Service = 6
+	VisitDue Service = 7
+)
+
 // Known reports whether s is one of the kinds.
 func (s Service) Known() bool { return s >= ThreeChecks && s <= Visit }

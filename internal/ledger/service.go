@@ -75,6 +75,7 @@ type ServiceRecord struct {
 	Appointment civil.Date        `json:"appointment,omitzero"`
 	Referral    *Referral         `json:"referral,omitempty"`
 	Attempts    []Attempt         `json:"attempts,omitempty"` // oldest first
+	Due         civil.Date        `json:"due,omitzero"`       // of a visit: the last day of settling it in time
 	By          string            `json:"by,omitempty"`       // account
 	At          time.Time         `json:"at,omitzero"`        // of recording
 }
@@ -86,6 +87,9 @@ func (r *ServiceRecord) Closed() bool { return Closes(r.Result) }
 // period: the last word counts, the attempts of both are kept.
 func (r *ServiceRecord) Replace(next ServiceRecord) ServiceRecord {
 	a := Attempt{Date: next.Date, Channel: next.Channel}
+	if !r.Due.IsZero() {
+		next.Due = r.Due
+	}
 	next.Attempts = slices.Clone(r.Attempts)
 	if !slices.Contains(next.Attempts, a) {
 		next.Attempts = append(next.Attempts, a)

@@ -93,6 +93,8 @@ func (w *world) checkCase(k *leg, dir []int) {
 	if sp.Whole && sq.Whole && (sp.Fields != sq.Fields || sp.Ans != sq.Ans) {
 		w.bad("I3 case %d: fields %q %q, %q %q", k.n, sp.Fields, sp.Ans, sq.Fields, sq.Ans)
 	}
+	w.checkOutages(p, k, sp)
+	w.checkOutages(q, k, sq)
 	for _, nd := range []*node{p, q} {
 		a, b := w.fold(nd, k, false), w.fold(nd, k, true)
 		a.Feedback, b.Feedback = 0, 0

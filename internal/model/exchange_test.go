@@ -292,6 +292,13 @@ func (w *world) verbs(nd *node, k *leg) []*item {
 		add(closing, my, "", s.Round)
 		add(note, my, "n", s.Round)
 	}
+	if rc && w.extends {
+		it := add(extend, sideY, "", s.Round)
+		it.outage, it.days = 1, 2
+		if w.mut != extendsum && extendedBy(nd, k, s.Round, 1) > 0 {
+			o = o[:len(o)-1] // it stands
+		}
+	}
 	if (op || rc) && (s.St == stClosed || s.St == stWithdrawn && op && !s.WdParent) {
 		add(reopen, my, "", s.Round+1)
 	}

@@ -15,6 +15,8 @@ type heads struct {
 	Reroute           int
 	OnTime            bool
 	Office, OfficeDue int
+	Extended          int    // days of the round
+	AllExtended       uint64 // of every round
 	WdParent          bool
 	Feedback          uint64 // the shown FEEDBACK of every offer round
 }
@@ -56,7 +58,38 @@ func (w *world) rejected(nd *node, r *row) bool {
 	return r.best != nil && r.best.rejects(r.it)
 }
 
-// fold is rule 23 with M8 to M10. plain leaves FEEDBACK and REVOKE out (I10).
+// extended is M17: by how many days each round was put off: of one outage the
+// most that an EXTEND says, of all together maxExtended.
+func extended(w *world, nd *node, its []*row) map[int]int {
+	type of struct{ round, outage int }
+	var most map[of]int
+	for _, r := range its {
+		it := r.it
+		if it.kind != extend || w.mut == extendown && it.author != nd.id {
+			continue
+		}
+		if most == nil {
+			most = map[of]int{}
+		}
+		k := of{it.round, it.outage}
+		if w.mut == extendsum {
+			most[k] += it.days
+		} else {
+			most[k] = max(most[k], it.days)
+		}
+	}
+	var sum map[int]int
+	for k, days := range most {
+		if sum == nil {
+			sum = map[int]int{}
+		}
+		sum[k.round] = min(maxExtended, sum[k.round]+days)
+	}
+	return sum
+}
+
+// fold is rule 23 with M8 to M10 and M17; a leg of REPORTs (M18) has no OPEN and
+// folds to nothing. plain leaves FEEDBACK and REVOKE out (I10).
 func (w *world) fold(nd *node, k *leg, plain bool) state {
 	rs := nd.db.span(k)
 	s := state{heads: heads{Round: 1, Deliv: none, Reroute: none, Office: none, OfficeDue: none, WdParent: true}, Whole: true}
@@ -83,6 +116,7 @@ func (w *world) fold(nd *node, k *leg, plain bool) state {
 			its[j], its[j-1] = its[j-1], its[j]
 		}
 	}
+	put := extended(w, nd, its)
 	var opening *row
 	for _, r := range its {
 		if r.it.kind == open && opening == nil {
@@ -160,7 +194,13 @@ func (w *world) fold(nd *node, k *leg, plain bool) state {
 		}
 		s.OfficeDue = max(asg.it.rec, s.Deliv) + officeLimit
 	}
-	s.OnTime = ans != nil && s.Deliv != none && first <= s.Deliv+limit
+	for n, days := range put {
+		h := hasher(n)
+		h.add(uint64(days))
+		s.AllExtended ^= uint64(h)
+	}
+	s.Extended = put[s.Round]
+	s.OnTime = ans != nil && s.Deliv != none && first <= s.Deliv+limit+s.Extended*dayLength
 	if ans != nil {
 		s.Ans = text(ans)
 		s.Reroute = ans.it.area

@@ -18,9 +18,11 @@ const (
 	feedback
 	revoke
 	receipt
+	extend // M17
+	report // M18
 )
 
-var kindName = [...]string{"OPEN", "CORRECT", "NOTE", "ANSWER", "WITHDRAW", "CLOSE", "REOPEN", "ASSIGN", "FEEDBACK", "REVOKE", "RECEIPT"}
+var kindName = [...]string{"OPEN", "CORRECT", "NOTE", "ANSWER", "WITHDRAW", "CLOSE", "REOPEN", "ASSIGN", "FEEDBACK", "REVOKE", "RECEIPT", "EXTEND", "REPORT"}
 
 func (k kind) String() string { return kindName[k] }
 
@@ -44,6 +46,7 @@ type leg struct {
 	parent *leg
 	pround int
 	hops   int
+	report bool // no case: REPORTs alone, without an OPEN
 }
 
 func (k *leg) residence() uint8 {
@@ -76,6 +79,8 @@ type item struct {
 	local  bool  // the author was home of both areas
 	offer  int   // FEEDBACK: the offer round
 	names  *item // REVOKE
+	outage int   // EXTEND: which; from 1
+	days   int   // EXTEND: by how many
 
 	body string
 
@@ -154,6 +159,10 @@ func (it *item) seal(salt int) {
 	}
 	if it.names != nil {
 		h.add(it.names.id)
+	}
+	if it.outage > 0 {
+		h.add(uint64(it.outage))
+		h.add(uint64(it.days))
 	}
 	h.str(it.body)
 	for i, o := range it.of {

@@ -18,8 +18,9 @@ const (
 type profile uint8
 
 const (
-	wide   profile = iota // four cases, every verb and fault
-	narrow                // two cases, mostly disclosed; offers, withdrawals and restores crowd together
+	wide    profile = iota // four cases, every verb and fault
+	narrow                 // two cases, mostly disclosed; offers, withdrawals and restores crowd together
+	outages                // wide, with outages and reports among it
 )
 
 // randomRun drives four nodes and five areas through a run of verbs and faults,
@@ -115,6 +116,9 @@ func randomRun(seed uint64, mut mutant, pf profile, steps int) *world {
 		default:
 			w.doBogusRevoke(nd, rnd)
 		}
+		if pf == outages {
+			w.doOutages(rnd)
+		}
 		w.stepCheck()
 		if rnd.IntN(40) == 0 && nd.db.dir < len(w.dirs)-1 {
 			nd.db.dir = len(w.dirs) - 1
@@ -140,7 +144,7 @@ func (w *world) doOpen(nd *node, rnd *rand.Rand) {
 	}
 	roots := 0
 	for _, k := range w.legs {
-		if k.parent == nil {
+		if k.parent == nil && !k.report {
 			roots++
 		}
 	}

@@ -66,7 +66,7 @@ func scan(mut mutant, pf profile, from, n int) ([]outcome, tally) {
 // TestRandomRuns: no violation under random verbs and faults. YIPAN_MODEL_SEEDS
 // asks for more seeds, YIPAN_MODEL_FROM for others.
 func TestRandomRuns(t *testing.T) {
-	for pf, name := range map[profile]string{wide: "wide", narrow: "narrow"} {
+	for pf, name := range map[profile]string{wide: "wide", narrow: "narrow", outages: "outages"} {
 		t.Run(name, func(t *testing.T) {
 			n := fromEnv(t, "YIPAN_MODEL_SEEDS", 3000)
 			bad, sum := scan(sound, pf, fromEnv(t, "YIPAN_MODEL_FROM", 0), n)
@@ -85,6 +85,11 @@ func TestRandomRuns(t *testing.T) {
 				"feedbacks held back": sum.gated,
 			} {
 				if v < 10 {
+					t.Errorf("%s: only %d", what, v)
+				}
+			}
+			for what, v := range map[string]int{"extensions": sum.extends, "extensions written again": sum.extendedTwice, "reports": sum.reports} {
+				if pf == outages && v < 10 {
 					t.Errorf("%s: only %d", what, v)
 				}
 			}
@@ -123,6 +128,9 @@ var broken = []struct {
 	{noauthor, wide, "I9", []uint64{7541, 17522}},
 	{noauthor, narrow, "I9", []uint64{12802, 14351}},
 	{assignarrival, wide, "I3", []uint64{54, 135, 195}},
+	{extendsum, outages, "I11", []uint64{1937}},
+	{extendown, outages, "I3", []uint64{0, 1, 3}},
+	{reporthidden, outages, "I2", []uint64{22, 81, 95}},
 	// staleround and blindround: TestGateAfterRestore
 }
 
@@ -153,7 +161,7 @@ func TestScanBroken(t *testing.T) {
 		t.Skip("YIPAN_MODEL_SCAN is not set")
 	}
 	for _, m := range mutants {
-		for _, pf := range []profile{wide, narrow} {
+		for _, pf := range []profile{wide, narrow, outages} {
 			bad, _ := scan(m, pf, 0, n)
 			by := map[string][]uint64{}
 			for _, b := range bad {

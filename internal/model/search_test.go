@@ -29,6 +29,15 @@ var searches = []search{
 		verb: func(it *item) bool {
 			return it.kind == assign || it.kind == closing || it.kind == reopen || it.kind == withdraw
 		}},
+	{name: "extend", maxV: 2, depth: 7,
+		start: func(m mutant) *world {
+			w := twoNodes(m, false, true)
+			w.extends, w.outages = true, []int{none, 2}
+			return w
+		},
+		verb: func(it *item) bool {
+			return it.kind == extend || it.kind == closing || it.kind == reopen || it.kind == answer && it.body != "MISROUTED"
+		}},
 	{name: "bodies", maxV: 1, depth: 7, erase: true,
 		start: func(m mutant) *world { return twoNodes(m, false, true) },
 		verb:  func(it *item) bool { return it.kind == correct || it.kind == answer && it.area == none }},
@@ -80,6 +89,8 @@ func TestBrokenInSearch(t *testing.T) {
 		{staleround, "feedback", 8},
 		{blindround, "feedback", 7},
 		{noreplayrevoke, "feedback", 6},
+		{extendown, "extend", 5},
+		{extendsum, "extend", 6},
 	} {
 		t.Run(string(b.mut)+"/"+b.in, func(t *testing.T) {
 			for _, x := range searches {

@@ -29,16 +29,22 @@ const (
 	revokeblind    mutant = "revokeblind"    // M12: a REVOKE alone does not end a draft
 	noauthor       mutant = "noauthor"       // M16: FEEDBACK is not owed to an author that lost its area
 	assignarrival  mutant = "assignarrival"  // M9: the office is read from arrival, not (t, id)
+	extendsum      mutant = "extendsum"      // M17: every EXTEND of an outage adds up
+	extendown      mutant = "extendown"      // M17: a node counts only what it wrote itself
+	reporthidden   mutant = "reporthidden"   // M18: a former home does not pass reports on
 )
 
 var mutants = []mutant{
 	puback, nostatement, noreturn, noreceiptset, homesonly, localverdict, twice, resurrect, barewipes, notomb, nojournal,
 	nowanted, foldbody, feedbackearly, staleround, blindround, revokeany, revokehomes, noreplayrevoke, revokeblind, noauthor, assignarrival,
+	extendsum, extendown, reporthidden,
 }
 
 const (
 	limit       = 60 // of a case, in model time
 	officeLimit = 30 // of an office after ASSIGN
+	dayLength   = 10 // that an EXTEND puts off by, in model time
+	maxExtended = 8  // days, of one round
 )
 
 type node struct {
@@ -81,7 +87,7 @@ type letter struct {
 type tally struct {
 	authored, moved, duplicate, ownBack, rejected, unretired, restores, wipes, rehomings, letters     int
 	rounds, erasures, upgraded, bareNew, feedbacks, revokes, withdrawals, lostJournals, assigns, kids int
-	gated                                                                                             int
+	gated, extends, reports, extendedTwice                                                            int
 }
 
 type world struct {
@@ -93,6 +99,8 @@ type world struct {
 	salt    int
 	epochs  int
 	offers  []int // offer round → node that held it
+	outages []int // outage, from 1 → days that it takes
+	extends bool  // EXTEND is among the verbs of a search
 	lamport bool
 	noFB    bool // statements carry no nonces (search without feedback)
 	lossy   bool // the journal may be lost with the database
@@ -166,6 +174,9 @@ func (w *world) homeOf(nd *node, it *item, p int) bool {
 
 // owed: rule T with M16, a REVOKE follows every row of the FEEDBACK it names.
 func (w *world) owed(nd *node, it *item, p int) bool {
+	if w.mut == reporthidden && it.leg != nil && it.leg.report && !w.homeOf(nd, it, nd.id) {
+		return false
+	}
 	if w.homeOf(nd, it, p) || it.kind == feedback && it.author == p && w.mut != noauthor {
 		return true
 	}
@@ -295,4 +306,7 @@ func (t *tally) add(o tally) {
 	t.assigns += o.assigns
 	t.kids += o.kids
 	t.gated += o.gated
+	t.extends += o.extends
+	t.reports += o.reports
+	t.extendedTwice += o.extendedTwice
 }

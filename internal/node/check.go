@@ -41,6 +41,7 @@ func (c *Config) check(where func(key string) string) problems {
 	}
 	c.checkDatabase(no)
 	c.checkBus(no)
+	c.checkPost(no)
 	for _, l := range []struct {
 		key, value string
 		optional   bool

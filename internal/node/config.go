@@ -29,6 +29,7 @@ type Config struct {
 	Policy    PolicyConfig    `toml:"policy"`
 	Exchange  ExchangeConfig  `toml:"exchange"`
 	Jobs      JobsConfig      `toml:"jobs"`
+	Post      PostConfig      `toml:"post"`
 	Log       LogConfig       `toml:"log"`
 	Hub       HubConfig       `toml:"hub"`
 }
@@ -96,6 +97,18 @@ type JobsConfig struct {
 	Statement time.Duration `toml:"statement"` // between two statements to a peer, at a jittered time
 	Poll      time.Duration `toml:"poll"`      // of the pump, for what nothing here woke it for
 	Interval  time.Duration `toml:"interval"`  // between two looks for what time starts: round ends, erasures
+}
+
+// PostConfig says how digests leave the node (package post). What is empty is not
+// sent.
+type PostConfig struct {
+	SMTP              string   `toml:"smtp"`                          // HOST:PORT of a mail server: STARTTLS, or TLS at port 465; empty: no e-mail
+	User              string   `toml:"user"`                          // with PasswordFile
+	PasswordFile      string   `toml:"password_file" as:"path"`       // of User
+	From              string   `toml:"from"`                          // address of the sender
+	WebhookSecretFile string   `toml:"webhook_secret_file" as:"path"` // signs webhooks, at least 16 bytes; empty: no webhooks
+	CAFile            string   `toml:"ca_file" as:"path"`             // not empty: servers are verified against it alone
+	AllowNetworks     []string `toml:"allow_networks"`                // loopback, link-local: otherwise refused to webhooks
 }
 
 // LogConfig says what is logged (JSON lines on standard error).

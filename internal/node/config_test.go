@@ -110,6 +110,13 @@ func TestWhatIsRefused(t *testing.T) {
 		"authority":          {file: "[directory]\nauthority = \"abc\"\n", want: []string{"FILE:2 directory.authority"}},
 		"suite":              {file: "[exchange]\nsuite_floor = 99\n", want: []string{"FILE:2 exchange.suite_floor"}},
 		"systemd":            {file: "[keys]\ndir = \"systemd\"\n", want: []string{"keys.journal", "grpc.tls_file"}},
+		"mail server":        {file: "[post]\nsmtp = \"mail.example\"\nfrom = \"a@example.cn\"\n", want: []string{"FILE:2 post.smtp", "HOST:PORT"}},
+		"sender":             {file: "[post]\nsmtp = \"mail.example:587\"\nfrom = \"示例 <a@example.cn>\"\n", want: []string{"FILE:3 post.from"}},
+		"no sender":          {file: "[post]\nsmtp = \"mail.example:587\"\n", want: []string{"post.from"}},
+		"half a mail login":  {file: "[post]\nsmtp = \"mail.example:587\"\nfrom = \"a@example.cn\"\nuser = \"a\"\n", want: []string{"post.password_file"}},
+		"login without mail": {file: "[post]\nuser = \"a\"\npassword_file = \"p\"\n", want: []string{"post.smtp"}},
+		"network":            {file: "[post]\nallow_networks = [\"127.0.0.1\"]\n", want: []string{"FILE:2 post.allow_networks", "127.0.0.1/32"}},
+		"password in a post": {file: "[post]\npassword = \"hidden\"\n", want: []string{"FILE:2 post.password", "unknown key"}},
 		"province":           {file: "[hub]\nprovinces = [\"520\"]\n", want: []string{"FILE:2 hub.provinces"}},
 		"secret in the file": {file: "[database]\nurl = \"postgres://u:hidden@h/d\"\n", want: []string{"FILE:2 database.url", "password_file"}},
 		"secret in a query":  {file: "[database]\nurl = \"postgres://h/d?user=u&password=hidden\"\n", want: []string{"FILE:2 database.url"}},
@@ -232,7 +239,7 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	}
 	// Node is each node's own; an empty list of the file is not nil.
 	want.Node = l.Node
-	want.Hub.Provinces, want.Policy.Files = l.Hub.Provinces, l.Policy.Files
+	want.Hub.Provinces, want.Policy.Files, want.Post.AllowNetworks = l.Hub.Provinces, l.Policy.Files, l.Post.AllowNetworks
 	if diff := cmp.Diff(want, l.Config); diff != "" {
 		t.Errorf("the example has other defaults: %s", diff)
 	}

@@ -18,6 +18,7 @@ import (
 	"yipan/internal/keys"
 	"yipan/internal/seal"
 	"yipan/internal/store"
+	"yipan/internal/wire"
 )
 
 // patience bounds every wait of these tests.
@@ -128,7 +129,7 @@ func admit(t *testing.T, a *directory.Authority, at area.Key, files *keys.Files)
 		t.Fatal(err)
 	}
 	r, err := directory.NewRequest(directory.Claim{
-		Node: cases.NodeID(at), Name: "示例单位", Areas: []area.Key{at}, Speaks: directory.Versions{Min: 1, Max: 1},
+		Node: cases.NodeID(at), Name: "示例单位", Areas: []area.Key{at}, Speaks: directory.Versions{Min: 1, Max: wire.Version},
 		Keys: []directory.Key{directory.SignatureKey(directory.ParcelSigning, false, sign.Public()), directory.SealingKey(false, sealing.Public())},
 	}, sign)
 	if err != nil {

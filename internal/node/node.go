@@ -245,7 +245,11 @@ func (n *Node) assemble(ctx context.Context, db *store.DB, files *keys.Files, po
 		DB: db, Book: bk, Keys: files, Desk: d, Services: sv, Figures: fg, Policies: policies, Now: n.now, Log: n.log,
 		Send: reports(ex, rl.Wake), Ask: func(_ context.Context, peer cases.NodeID) error { ex.Want(peer); rl.Wake(); return nil },
 	})
-	rm := remind.New(remind.Config{DB: db, Keys: files, Desk: d, Todo: td, Policies: policies, Now: n.now, Log: n.log})
+	reminders := remind.Config{DB: db, Keys: files, Desk: d, Todo: td, Policies: policies, Now: n.now, Log: n.log}
+	if reminders.Deliver, reminders.Check, err = digests(c); err != nil {
+		return rpc.Config{}, err
+	}
+	rm := remind.New(reminders)
 	jb := jobs.New(jobs.Config{
 		Desk: d, Exchange: ex, Figures: fg, Closing: cl, Remind: rm, Policies: policies, Now: n.now, Log: n.log, Registerer: reg, Interval: c.Jobs.Interval,
 	})

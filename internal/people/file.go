@@ -154,7 +154,7 @@ func (l *People) fill(row *store.PersonRow, key *seal.DataKey, f *Profile) (*fin
 	row.Initials, row.IndexKey = Initials(row.Name), l.indexKey()
 	row.Registered, row.Managed, row.Living = f.Registered, f.Managed, f.Living
 	row.DocKind, row.Doc, row.DocIndex, row.Last4, row.Phone, row.PhoneIndex = uint32(ident.KindNone), nil, nil, nil, nil, nil
-	row.Household = [16]byte{}
+	row.Household, row.DocOK = [16]byte{}, false
 	ix := func(use, v string) [16]byte { return indexOf(l.Keys.Index(), row.Office, use, v) }
 	out := &findable{key: row.IndexKey}
 	current := f.Current()
@@ -166,6 +166,7 @@ func (l *People) fill(row *store.PersonRow, key *seal.DataKey, f *Profile) (*fin
 		d, l4 := ix(useDocument, matchOf(doc)), ix(useLast4, last4Of(doc.Number))
 		if doc.Number == current.Number && doc.Kind == current.Kind && row.Doc == nil {
 			row.DocKind, row.Doc, row.DocIndex, row.Last4 = uint32(doc.Kind), box(key, row.ID, "doc", doc.Number), d[:], l4[:]
+			row.DocOK = docOK(&f.Documents[i])
 		} else {
 			out.add(store.LookupDocument, d)
 			out.add(store.LookupLast4, l4)
@@ -195,6 +196,15 @@ func (l *People) fill(row *store.PersonRow, key *seal.DataKey, f *Profile) (*fin
 	var err error
 	row.Profile, err = SealProfile(key, row.ID, f)
 	return out, err
+}
+
+// docOK reports whether a document passes its check, or somebody confirmed it.
+func docOK(d *ledger.Document) bool {
+	if d.Number == "" || d.Kind == ident.KindNone {
+		return false
+	}
+	_, doubts, err := ident.Parse(d.Kind, d.Number)
+	return err == nil && (d.Confirmed != "" || !slices.ContainsFunc(doubts, func(w ident.Warning) bool { return w.Code == ident.WarnCheckDigit }))
 }
 
 // Change lets edit change the profile of a file, from a day on, and appends what

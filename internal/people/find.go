@@ -8,6 +8,7 @@ import (
 	"yipan/internal/book"
 	"yipan/internal/cases"
 	"yipan/internal/ident"
+	"yipan/internal/ledger"
 	"yipan/internal/seal"
 	"yipan/internal/store"
 )
@@ -167,7 +168,7 @@ func (l *People) indexKey() []byte {
 // newPerson makes the row of somebody of whom only a notice told.
 func (l *People) newPerson(r Ref) store.Person {
 	p := store.Person{Office: r.Office, Name: ident.NormalizeName(r.Fields.Name), Sex: r.Fields.Sex, Birth: r.Fields.Birth, DocKind: uint32(r.Doc.Kind), IndexKey: l.indexKey()}
-	p.Initials = Initials(p.Name)
+	p.Initials, p.DocOK = Initials(p.Name), docOK(&ledger.Document{Kind: r.Doc.Kind, Number: r.Doc.Number})
 	_, _ = rand.Read(p.ID[:])
 	key, wrapped := l.Keys.Data().NewWrapped(book.PersonKeyAAD(p.ID))
 	p.Key = wrapped

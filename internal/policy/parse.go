@@ -134,6 +134,10 @@ func (p *Policy) readHead(t *table) {
 	if n, ok := t.integer("certificate_months", false, 1, 120); ok {
 		p.CertificateMonths = n
 	}
+	p.VisitDays = defaultVisitDays
+	if n, ok := t.integer("visit_days", false, 1, MaxDays); ok {
+		p.VisitDays = n
+	}
 }
 
 func (p *Policy) readMonthly(t *table) {

@@ -102,7 +102,10 @@ type Policy struct {
 	OfferScope    OfferScope
 	// CertificateMonths is how long a certificate (婚育证明) is valid, 1..120.
 	CertificateMonths int
-	Texts             []ConsentText // consent texts that the policy names
+	// VisitDays is within how many working days what a visitor (来访) asked for is
+	// to be settled, 1..MaxDays.
+	VisitDays int
+	Texts     []ConsentText // consent texts that the policy names
 }
 
 // MonthlyDays are the days of the month (1..28) up to which an office submits

@@ -11,11 +11,14 @@ const (
 )
 
 // Defaults of what a policy may leave out: childbearing age (DOMAIN §5) and the
-// three years for which a certificate was good (篇一).
+// three years for which a certificate was good (篇一). No seed says within how
+// many days a visit (来访) is to be settled: 15 working days are this project's
+// own (本项目自定).
 const (
 	minOfferAge              = 15
 	maxOfferAge              = 49
 	defaultCertificateMonths = 36
+	defaultVisitDays         = 15
 )
 
 // OfferScope says to whom the three checks (三查) are offered. Marital status

@@ -85,11 +85,13 @@ func (f *flights) landed(n cases.NodeID, ids []wire.ParcelID) {
 	}
 }
 
-// heard notes that something came from a peer.
-func (f *flights) heard(n cases.NodeID) {
+// heard notes that something came from a peer, and reports whether it was silent.
+func (f *flights) heard(n cases.NodeID) (wasSilent bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lane(n).silent = false
+	l := f.lane(n)
+	wasSilent, l.silent = l.silent, false
+	return wasSilent
 }
 
 // refused notes that the broker did not take a parcel. Those that were on their

@@ -183,7 +183,11 @@ func (r *Relay) receive(ctx context.Context, m bus.Message, done chan<- time.Tim
 	default:
 	}
 	r.publish(ctx, got.Answers)
-	r.flights.heard(got.From)
+	if r.flights.heard(got.From) {
+		if err := r.Exchange.Heard(ctx, got.From); err != nil { // its rows keep their clocks
+			r.Log.Warn("what is owed to a peer that is back keeps its pauses", "peer", got.From.String(), "error", err)
+		}
+	}
 	r.flights.landed(got.From, got.Receipted)
 	if got.Owed || len(got.Receipted) > 0 {
 		r.Wake()

@@ -1,6 +1,8 @@
 // Package remind owns reminders before deadlines: digests of what waits for an
-// office, counts only, and the rota of who is on duty. It never ranks offices
-// and never names a person or a case.
+// office, and the rota of who is on duty. A digest holds counts of one office's
+// own work and days; it never names a person, a case or an account, never
+// compares offices, and is the same whatever a person decided. It is computed as
+// the to-do list is, without the persons who are restricted to keepers.
 package remind
 
 import (
@@ -19,6 +21,7 @@ import (
 // Message is a digest on its way to an office.
 type Message struct {
 	Webhook, Email string // exactly one is set
+	Key            string // of the office's day: the same at every try
 	Subject        string // counts and the office's name
 	Text           string // for e-mail
 	JSON           []byte // for a webhook
@@ -36,6 +39,8 @@ type Config struct {
 
 	// Deliver hands a message to the post; nil: this node sends none.
 	Deliver func(context.Context, Message) error
+	// Check judges a message's address before it is stored; nil: all are good.
+	Check func(Message) error
 }
 
 // Remind reminds. It is safe for concurrent use.

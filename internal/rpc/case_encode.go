@@ -37,6 +37,8 @@ func caseMessage(v desk.CaseView) *casesv1.Case {
 		ParentCaseId:          idOf(v.Parent),
 		Hops:                  v.Hops,
 		NoNodeYet:             v.NoNodeYet,
+		ExtendedDays:          v.Extended,
+		ExtensionReasons:      v.Extensions,
 	}
 	for _, f := range v.Feedback {
 		m.Feedback = append(m.Feedback, &casesv1.Feedback{OfferRound: f.OfferRound, Released: f.Released, Fields: f.Fields})

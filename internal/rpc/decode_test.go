@@ -15,9 +15,11 @@ import (
 	"yipan/internal/civil"
 	"yipan/internal/desk"
 	"yipan/internal/fault"
+	"yipan/internal/figures"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
+	"yipan/internal/policy"
 )
 
 const (
@@ -195,7 +197,7 @@ func TestRefusals(t *testing.T) {
 			return err
 		}, "consent_id", "FIELD_REQUIRED"},
 		{"unknown measure", func() error {
-			_, err := ratesRequest(&ratesv1.GetRatesRequest{Measures: []ratesv1.Measure{99}})
+			_, err := ratesRequest(&ratesv1.GetRatesRequest{Period: "2026-11", Measures: []ratesv1.Measure{99}}, policy.ParsePeriod)
 			return err
 		}, "measures", "VALUE_UNKNOWN"},
 	} {
@@ -267,7 +269,8 @@ func FuzzRequests(f *testing.F) {
 		f.Add(uint8(i), b)
 	}
 	decoders := []func([]byte) error{
-		fuzzed(openRequest), fuzzed(answerRequest), fuzzed(listRequest), fuzzed(consentRequest), fuzzed(ratesRequest),
+		fuzzed(openRequest), fuzzed(answerRequest), fuzzed(listRequest), fuzzed(consentRequest),
+		fuzzed(func(r *ratesv1.GetRatesRequest) (figures.Query, error) { return ratesRequest(r, policy.ParsePeriod) }),
 		fuzzed(getRequest), fuzzed(pairRequest), fuzzed(correctRequest), fuzzed(rerouteRequest), fuzzed(offerRequest), fuzzed(consentsRequest),
 		fuzzed(func(r *casesv1.ReopenCaseRequest) (desk.ChangeRequest, error) { return changeRequest(r) }),
 	}

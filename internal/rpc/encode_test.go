@@ -16,11 +16,13 @@ import (
 	"yipan/internal/civil"
 	"yipan/internal/desk"
 	"yipan/internal/fault"
+	"yipan/internal/figures"
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	consentv1 "yipan/internal/gen/yipan/consent/v1"
 	nodev1 "yipan/internal/gen/yipan/node/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
 	"yipan/internal/policy"
+	"yipan/internal/rates"
 )
 
 var at = time.Date(2026, 11, 2, 1, 30, 0, 123_000_000, time.UTC)
@@ -59,8 +61,8 @@ func TestEnums(t *testing.T) {
 	check(casesv1.BasisKind(0).Descriptor(), "BASIS_KIND_", int(cases.BasisDuty), func(i int) string {
 		return map[cases.BasisKind]string{cases.BasisRequest: "REQUEST", cases.BasisConsent: "CONSENT", cases.BasisDuty: "DUTY"}[cases.BasisKind(i)]
 	})
-	if n := ratesv1.Measure(0).Descriptor().Values().Len(); n != len(measures)+1 {
-		t.Errorf("%d measures in the API, %d known", n-1, len(measures))
+	if n := ratesv1.Measure(0).Descriptor().Values().Len(); n != len(rates.All())+1 {
+		t.Errorf("%d measures in the API, %d known", n-1, len(rates.All()))
 	}
 }
 
@@ -143,9 +145,15 @@ func TestOtherMessages(t *testing.T) {
 		TextSha256: strings.Repeat("ab", 32), GivenHow: "paper", GivenAt: timestamppb.New(at), ValidUntil: timestamppb.New(at)}, consentMessage(consent.Consent), protocmp.Transform()); diff != "" {
 		t.Errorf("consent there and back:\n%s", diff)
 	}
-	rate := rateMessage(desk.RateView{Measure: policy.RateFeedbackOnTime, Area: area.MustOf(area.County, "520330"), Kind: cases.Inflow, N: 1, D: 2, Percent: "50.00", Overdue: map[string]int64{"origin": 1}})
+	rate := rateMessage(&figures.Row{
+		Measure: rates.FeedbackOnTime, Area: area.MustOf(area.County, "520330"), Kind: cases.Inflow, Target: "95.00", Partial: true, Basis: rates.Live, AsOf: at, Extended: 1,
+		Tally: rates.Tally{Ratio: rates.Ratio{N: 1, D: 2}, Pending: 1, Unreceipted: 4, Overdue: map[rates.Waiting]int64{rates.WaitOrigin: 1}, Excluded: map[rates.Code]int64{rates.NotDelivered: 3}},
+		Trend: []figures.Point{{Period: policy.PeriodOf(at, policy.SpanMonth), Ratio: rates.Ratio{N: 1, D: 3}}},
+	})
 	if diff := cmp.Diff(&ratesv1.Rate{Measure: ratesv1.Measure_MEASURE_FEEDBACK_ON_TIME, Area: "3:520330", AreaName: "贵州省遵义市习水县", Kind: casesv1.Kind_KIND_INFLOW, N: 1, D: 2, Percent: "50.00",
-		Overdue: map[string]int64{"origin": 1}}, rate, protocmp.Transform()); diff != "" {
+		Overdue: map[string]int64{"origin": 1}, Excluded: map[string]int64{"NOT_DELIVERED": 3}, Target: "95.00", Pending: 1, Unreceipted: 4, Extended: 1, Partial: true,
+		Basis: ratesv1.Basis_BASIS_LIVE, AsOf: timestamppb.New(at), Definition: rates.FeedbackOnTime.Definition(),
+		Trend: []*ratesv1.Point{{Period: policy.PeriodOf(at, policy.SpanMonth).String(), N: 1, D: 3, Percent: "33.33"}}}, rate, protocmp.Transform()); diff != "" {
 		t.Errorf("rate:\n%s", diff)
 	}
 	peer := peerMessage(desk.PeerView{Node: cases.NodeID(linan), Unsettled: 3, Oldest: 90 * time.Second, Settled: 4, Rejected: 5, LastHeard: at, Mended: 6, RoundTrip: 8 * time.Millisecond})

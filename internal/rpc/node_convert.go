@@ -34,7 +34,7 @@ func entryMessage(v desk.DirectoryView) *nodev1.DirectoryEntry {
 func foldMessage(v desk.FoldView) *nodev1.FoldDigest {
 	return &nodev1.FoldDigest{
 		CaseId: idOf(v.Case), X: areaOf(v.X), Y: areaOf(v.Y),
-		Set: hex.EncodeToString(v.Set[:]), Fold: hex.EncodeToString(v.Fold[:]), Items: int32(v.Items),
+		Set: hex.EncodeToString(v.Set[:]), Fold: hex.EncodeToString(v.Fold[:]), Items: int32(v.Items), Report: v.Report,
 	}
 }
 

@@ -97,7 +97,7 @@ func New(c Config) (*Server, error) {
 	casesv1.RegisterCaseServiceServer(s.grpc, &caseService{desk: c.Desk, services: c.Services, door: d})
 	consentv1.RegisterConsentServiceServer(s.grpc, &consentService{desk: c.Desk})
 	ledgerv1.RegisterContactServiceServer(s.grpc, &contactService{services: c.Services})
-	ratesv1.RegisterRateServiceServer(s.grpc, &rateService{desk: c.Desk, figures: c.Figures})
+	ratesv1.RegisterRateServiceServer(s.grpc, &rateService{figures: c.Figures, closing: c.Closing})
 	ratesv1.RegisterReportServiceServer(s.grpc, &reportService{closing: c.Closing})
 	ratesv1.RegisterOutageServiceServer(s.grpc, &outageService{desk: c.Desk})
 	nodev1.RegisterReminderServiceServer(s.grpc, &reminderService{remind: c.Remind})

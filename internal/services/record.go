@@ -159,9 +159,13 @@ func (s *Services) entryOf(p access.Principal, in Input) (entry, error) {
 	}
 	e.Record.Attempts, e.Record.By, e.Record.At = nil, p.ID, now
 	var err error
-	if in.Kind == ledger.ThreeChecks {
+	switch {
+	case in.Kind == ledger.ThreeChecks:
 		e.Period, err = s.round(in.Period, in.Record.Date)
-	} else {
+	case settlesLater(&in):
+		_, err = month(0, in.Record.Date, today)
+		e.Period, e.Later = in.Period, true
+	default:
 		e.Period, err = month(in.Period, in.Record.Date, today)
 	}
 	return e, err

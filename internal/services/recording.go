@@ -33,6 +33,8 @@ type entry struct {
 	Origin area.Key
 	// Standing changes the standing refusal and records nothing; nil: Record says.
 	Standing *bool
+	// Later: a visit of an earlier month is settled.
+	Later bool
 }
 
 // done is what became of an entry.
@@ -160,6 +162,9 @@ func (r *recording) one(ctx context.Context, e *entry, d *done) error {
 	if err != nil {
 		return err
 	}
+	if err := r.visit(e, &old); err != nil {
+		return err
+	}
 	switch refused := r.refused(e.Kind, d.Person); {
 	case e.Standing != nil:
 	case file.Presence == ledger.Dead:
@@ -232,6 +237,7 @@ func (r *recording) put(e *entry, d *done, old ledger.ServiceRecord) {
 	k := book.TallyKey{Office: d.Office, Kind: e.row(), Period: e.Period}
 	r.changes[k] = append(r.changes[k], func(t *ledger.Tally) { t.Move(from, to) })
 	if e.row() != ledger.ThreeChecks {
+		r.countVisit(e, d, &old)
 		return
 	}
 	f := r.files[d.Person]

@@ -291,9 +291,9 @@ func (tx *Tx) CertificateCounts(ctx context.Context, offices []area.Key, from, t
 	})
 }
 
-const countCases = `SELECT count(*) FROM leg`
+const countCases = `SELECT (SELECT count(*) FROM leg) - (SELECT count(DISTINCT case_id) FROM item WHERE kind = 11)`
 
-// CountCases returns how many cases the node holds.
+// CountCases returns how many cases the node holds; the legs of reports are none.
 func (tx *Tx) CountCases(ctx context.Context) (n int64, err error) {
 	err = tx.QueryRow(ctx, countCases).Scan(&n)
 	return n, err

@@ -23,6 +23,7 @@ type PersonRow struct {
 	Sex          uint32
 	Birth        civil.Date
 	DocKind      uint32
+	DocOK        bool // the document passes its check, or somebody confirmed it
 	Doc          []byte
 	DocIndex     []byte // nil: no document, or a hidden file has it
 	Last4        []byte
@@ -44,7 +45,7 @@ type PersonRow struct {
 }
 
 const personColumns = `id, office, key, name, initials, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index, index_key,
-    registered, managed, living, presence, since, household, profile, merged_into, restricted, offered_round, rev, erased_at IS NOT NULL`
+    registered, managed, living, presence, since, household, profile, merged_into, restricted, offered_round, rev, erased_at IS NOT NULL, doc_ok`
 
 func scanPersonRow(r pgx.CollectableRow) (p PersonRow, err error) {
 	var sex, kind, presence int16
@@ -53,7 +54,7 @@ func scanPersonRow(r pgx.CollectableRow) (p PersonRow, err error) {
 	var household, merged *[16]byte
 	err = r.Scan((*[16]byte)(&p.ID), (*int64)(&p.Office), &p.Key, &p.Name, &p.Initials, &sex, &birth, &kind, &p.Doc, &p.DocIndex, &p.Last4, &p.Phone,
 		&p.PhoneIndex, &p.IndexKey, (*int64)(&p.Registered), (*int64)(&p.Managed), (*int64)(&p.Living), &presence, &since, &household, &p.Profile,
-		&merged, &p.Restricted, &round, &p.Rev, &p.Erased)
+		&merged, &p.Restricted, &round, &p.Rev, &p.Erased, &p.DocOK)
 	p.Sex, p.DocKind, p.Presence, p.OfferedRound = uint32(sex), uint32(kind), ledger.Presence(presence), uint32(round)
 	p.Birth, p.Since = dayOf(birth), dayOf(since)
 	p.Household, p.MergedInto = or16[[16]byte](household), or16[cases.PersonID](merged)
@@ -111,10 +112,10 @@ func (tx *Tx) personRows(ctx context.Context, sql string, args ...any) ([]Person
 
 // It looks for the documents as personsByDoc does.
 const insertFile = `INSERT INTO person (id, office, key, name, initials, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index, index_key,
-    registered, managed, living, presence, since, household, profile)
+    registered, managed, living, presence, since, household, profile, doc_ok)
 SELECT $1::uuid, $2::bigint, $3::bytea, $4::text, $5::text, $6::smallint, $7::date, $8::smallint, $9::bytea, $10::bytea, $11::bytea, $12::bytea, $13::bytea, $14::bytea,
-    $15::bigint, $16::bigint, $17::bigint, $18::smallint, $19::date, $20::uuid, $21::bytea
-WHERE (SELECT true FROM unnest($22::bytea[]) u (ix) CROSS JOIN LATERAL (
+    $15::bigint, $16::bigint, $17::bigint, $18::smallint, $19::date, $20::uuid, $21::bytea, $22::boolean
+WHERE (SELECT true FROM unnest($23::bytea[]) u (ix) CROSS JOIN LATERAL (
     SELECT true FROM person WHERE doc_index = u.ix
     UNION ALL
     SELECT true FROM lookup l JOIN person p ON p.id = l.person WHERE l.office = $2 AND l.use = 1 AND l.ix = u.ix
@@ -134,11 +135,11 @@ func (tx *Tx) AddFile(ctx context.Context, p *PersonRow, index [][]byte) (bool, 
 func fileArgs(p *PersonRow, before ...any) []any {
 	args := append([]any{[16]byte(p.ID)}, before...)
 	return append(args, p.Name, p.Initials, int16(p.Sex), sqlDay(p.Birth), int16(p.DocKind), p.Doc, p.DocIndex, p.Last4, p.Phone, p.PhoneIndex, p.IndexKey,
-		int64(p.Registered), int64(p.Managed), int64(p.Living), int16(p.Presence), sqlDay(p.Since), null16(p.Household), p.Profile)
+		int64(p.Registered), int64(p.Managed), int64(p.Living), int16(p.Presence), sqlDay(p.Since), null16(p.Household), p.Profile, p.DocOK)
 }
 
 const updateFile = `UPDATE person SET rev = rev + 1, name = $2, initials = $3, sex = $4, birth = $5, doc_kind = $6, doc = $7, doc_index = $8, last4 = $9,
-    phone = $10, phone_index = $11, index_key = $12, registered = $13, managed = $14, living = $15, presence = $16, since = $17, household = $18, profile = $19
+    phone = $10, phone_index = $11, index_key = $12, registered = $13, managed = $14, living = $15, presence = $16, since = $17, household = $18, profile = $19, doc_ok = $20
 WHERE id = $1`
 
 // PutFile rewrites a file that LockPersonRows has locked; its rev grows. It reports

@@ -13,9 +13,9 @@ import (
 // As insertFile, for many. A file may have been changed before it is written, so
 // that its rev comes along.
 const insertFiles = `INSERT INTO person (id, office, key, name, initials, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index, index_key,
-    registered, managed, living, presence, since, household, profile, rev)
+    registered, managed, living, presence, since, household, profile, rev, doc_ok)
 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::smallint[], $7::date[], $8::smallint[], $9::bytea[], $10::bytea[], $11::bytea[],
-    $12::bytea[], $13::bytea[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[], $18::smallint[], $19::date[], $20::uuid[], $21::bytea[], $22::int[]) u
+    $12::bytea[], $13::bytea[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[], $18::smallint[], $19::date[], $20::uuid[], $21::bytea[], $22::int[], $23::boolean[]) u
 ON CONFLICT (office, doc_index) DO NOTHING`
 
 // AddFiles adds files, all or, where it reports false, not all: one of the
@@ -30,15 +30,16 @@ func (tx *Tx) AddFiles(ctx context.Context, ps []*PersonRow) (bool, error) {
 	last4, phones, pindex, stamps := make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	registered, managed, living, presence := make([]int64, n), make([]int64, n), make([]int64, n), make([]int16, n)
 	since, households, profiles, revs := make([]*time.Time, n), make([]*[16]byte, n), make([][]byte, n), make([]int32, n)
+	right := make([]bool, n)
 	for i, p := range ps {
 		ids[i], offices[i], keys[i], names[i], initials[i] = p.ID, int64(p.Office), p.Key, p.Name, p.Initials
 		sexes[i], births[i], kinds[i], docs[i], index[i] = int16(p.Sex), sqlDay(p.Birth), int16(p.DocKind), p.Doc, p.DocIndex
 		last4[i], phones[i], pindex[i], stamps[i] = p.Last4, p.Phone, p.PhoneIndex, p.IndexKey
 		registered[i], managed[i], living[i], presence[i] = int64(p.Registered), int64(p.Managed), int64(p.Living), int16(p.Presence)
-		since[i], households[i], profiles[i], revs[i] = sqlDay(p.Since), null16(p.Household), p.Profile, p.Rev
+		since[i], households[i], profiles[i], revs[i], right[i] = sqlDay(p.Since), null16(p.Household), p.Profile, p.Rev, p.DocOK
 	}
 	t, err := tx.Exec(ctx, insertFiles, ids, offices, keys, names, initials, sexes, births, kinds, docs, index, last4, phones, pindex, stamps,
-		registered, managed, living, presence, since, households, profiles, revs)
+		registered, managed, living, presence, since, households, profiles, revs, right)
 	return t.RowsAffected() == int64(n), err
 }
 

@@ -22,6 +22,7 @@ type Person struct {
 	Sex        uint32
 	Birth      civil.Date
 	DocKind    uint32
+	DocOK      bool // the document passes its check, or somebody confirmed it
 	Doc        []byte
 	DocIndex   []byte // nil: no document
 	Last4      []byte
@@ -32,9 +33,9 @@ type Person struct {
 
 // person_doc is unique per office, so that one office's rows tell nothing
 // about another's.
-const upsertPersons = `INSERT INTO person (id, office, key, name, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index, initials, index_key)
+const upsertPersons = `INSERT INTO person (id, office, key, name, sex, birth, doc_kind, doc, doc_index, last4, phone, phone_index, initials, index_key, doc_ok)
 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::text[], $5::smallint[], $6::date[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[],
-    $13::text[], $14::bytea[]) u
+    $13::text[], $14::bytea[], $15::boolean[]) u
 ON CONFLICT (office, doc_index) DO NOTHING`
 
 // AddPersons adds people; one whose document the office knows already stays as
@@ -46,7 +47,7 @@ func (tx *Tx) AddPersons(ctx context.Context, ps []Person) error {
 	n := len(ps)
 	ids, offices, keys, names, sexes, births := make([][16]byte, n), make([]int64, n), make([][]byte, n), make([]string, n), make([]int16, n), make([]*time.Time, n)
 	kinds, docs, index, last4, phones, pindex := make([]int16, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
-	initials, indexKeys := make([]string, n), make([][]byte, n)
+	initials, indexKeys, right := make([]string, n), make([][]byte, n), make([]bool, n)
 	for i := range ps {
 		p := &ps[i]
 		ids[i], offices[i], keys[i], names[i], sexes[i] = p.ID, int64(p.Office), p.Key, p.Name, int16(p.Sex)
@@ -55,9 +56,9 @@ func (tx *Tx) AddPersons(ctx context.Context, ps []Person) error {
 			births[i] = &t
 		}
 		kinds[i], docs[i], index[i], last4[i], phones[i], pindex[i] = int16(p.DocKind), p.Doc, p.DocIndex, p.Last4, p.Phone, p.PhoneIndex
-		initials[i], indexKeys[i] = p.Initials, p.IndexKey
+		initials[i], indexKeys[i], right[i] = p.Initials, p.IndexKey, p.DocOK
 	}
-	return tx.write(upsertPersons, ids, offices, keys, names, sexes, births, kinds, docs, index, last4, phones, pindex, initials, indexKeys)
+	return tx.write(upsertPersons, ids, offices, keys, names, sexes, births, kinds, docs, index, last4, phones, pindex, initials, indexKeys, right)
 }
 
 // One probe of each index a value: with = ANY the planner may walk the whole
@@ -127,7 +128,7 @@ func (tx *Tx) PersonKeys(ctx context.Context, ids []cases.PersonID) (map[cases.P
 	return out, err
 }
 
-const erasePerson = `UPDATE person SET key = NULL, name = '', sex = 0, birth = NULL, doc_kind = 0, doc = NULL, doc_index = NULL, last4 = NULL, phone = NULL, phone_index = NULL,
+const erasePerson = `UPDATE person SET key = NULL, name = '', sex = 0, birth = NULL, doc_kind = 0, doc_ok = false, doc = NULL, doc_index = NULL, last4 = NULL, phone = NULL, phone_index = NULL,
     initials = '', registered = 0, managed = 0, living = 0, presence = 0, since = NULL, household = NULL, profile = NULL, index_key = NULL, rev = rev + 1, erased_at = now() WHERE id = $1`
 
 // ErasePerson destroys a person's key and blanks the plain columns (D10), and

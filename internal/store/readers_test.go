@@ -29,6 +29,7 @@ var shows = map[string]string{
 var readers = map[string]string{
 	"desk/forget.go":        "asks whether a file is more than what a notice told; shows nobody",
 	"desk/replay.go":        "asks who is restricted; shows nobody",
+	"figures/annual.go":     "one event for each office and run, with the count; shows nobody",
 	"moves/accept.go":       "Prefill and Accept log",
 	"moves/register.go":     "Register, Accept and Undo log whom they are about",
 	"moves/undo.go":         "Undo and List log",
@@ -42,6 +43,7 @@ var readers = map[string]string{
 	"people/search.go":      "SearchPersons logs whom it shows, and misses",
 	"people/view.go":        "with logs whom it shows, and misses",
 	"services/due.go":       "ListDue logs the page",
+	"services/contact.go":   "RecordContact and ListContacts log, and misses",
 	"services/person.go":    "PersonServices logs, and misses",
 	"services/recording.go": "recording of services: its callers log",
 	"todo/others.go":        "masked: List logs the page",

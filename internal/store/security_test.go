@@ -30,7 +30,7 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 		own := leg(n)
 		own.X = office
 		paired := side(n, office)
-		paired.Person = personID(n)
+		paired.Person, paired.Standing = personID(n), 3
 		_, offerErr := tx.DraftOffers(ctx, []store.Side{paired}, 1, noon)
 		_, tallyErr := tx.LockTally(ctx, office, ledger.ThreeChecks, 1, []byte{1})
 		_, requestErr := tx.ClaimRequest(ctx, store.Request{Account: fmt.Sprint("clerk-", n), RequestID: "r", Office: office, Method: "Test"})
@@ -43,6 +43,7 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 			tx.PutRounds(ctx, []store.Side{paired}),
 			tx.AddPersons(ctx, []store.Person{person(n, office)}),
 			tx.AddConsent(ctx, store.ConsentRow{ID: id("consent", n), Office: office, Person: personID(n), Sealed: []byte{1}}),
+			tx.PutContact(ctx, store.ContactRow{Person: personID(n), Office: office, Sealed: []byte{1}}),
 			tx.SetLookups(ctx, office, personID(n), []store.Lookup{{Use: store.LookupDocument, Index: id("lookup", n), Key: []byte{1}}}),
 			tx.SetFormerNames(ctx, office, personID(n), []store.FormerName{{Name: "示例", Initials: "sl"}}),
 			tx.AddPersonEvent(ctx, store.PersonEvent{ID: id("event", n), Office: office, Person: personID(n), Kind: ledger.EventRegistered, On: civil.MustParse("2026-03-04"), RecordedAt: noon, Account: "clerk", Sealed: []byte{1}}),
@@ -54,10 +55,41 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 			tx.AddMovement(ctx, &store.MovementRow{Movement: ledger.Movement{ID: id("movement", n), Office: office, Person: personID(n), Kind: ledger.Leave,
 				On: civil.MustParse("2026-03-04"), RecordedAt: noon, Account: "clerk"}, Sealed: []byte{1}}),
 			tx.AddBulk(ctx, store.Bulk{ID: id("bulk", n), Office: office, Account: "clerk", Action: 1, At: noon, Sealed: []byte{1}}, noon.AddDate(0, 0, -3)),
+			tx.PutReminder(ctx, store.Reminder{Office: office, Email: "office@example.cn", DaysBefore: 3, SetBy: "clerk", SetAt: noon}),
+			tx.SetDuty(ctx, office, store.Duty{Day: civil.MustParse("2026-03-04"), Accounts: []string{"clerk"}}),
+			tx.AddOutage(ctx, &store.Outage{ID: id("outage", n), Office: office, Area: office, From: noon, To: noon, Reason: "停电", Account: "county", DeclaredAt: noon}),
 			tx.LogAccess(ctx, store.Access{Principal: access.Principal{ID: "clerk"}, Office: office, Verb: access.CaseRead, Subjects: [][16]byte{personID(n)}}))
 	})
+	exchange(t, db, []area.Key{office}, func(ctx context.Context, tx *store.Tx) error {
+		if _, err := tx.AddUp(ctx, 100); err != nil {
+			return err
+		}
+		changed := side(n, office)
+		changed.Standing = 4
+		return tx.PutSides(ctx, []store.Side{changed})
+	})
+	exchange(t, db, []area.Key{office}, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.ClaimReminder(ctx, office, civil.MustParse("2026-03-04"), store.ByEmail, noon, noon, 1)
+		return err
+	})
+	exchange(t, db, []area.Key{office}, func(ctx context.Context, tx *store.Tx) error {
+		const month = 202603
+		return errors.Join(
+			tx.KeepReport(ctx, &store.MadeReport{Area: office, Kind: 1, Period: "2026-03", Format: 1, Layout: 1, Content: []byte{1}, MadeAt: noon}),
+			tx.AddFrozen(ctx, &store.FrozenMonth{Area: office, Month: month, At: noon, FrozenAt: noon, Digest: []byte{1}, Snapshot: []byte{1}, Signature: []byte{1}}),
+			tx.AddMonthRounds(ctx, month, []store.RoundsPart{{Office: office, Side: cases.SideOpener, Kind: cases.Outflow, Rounds: []byte{1}}}),
+			tx.PutMonthState(ctx, store.MonthState{Area: office, Month: month, CheckedAt: noon}),
+			tx.PutMonthPeer(ctx, store.MonthPeer{Area: office, Month: month, Peer: there}),
+			tx.AddDifferences(ctx, month, there, []store.MonthDifference{{Office: office, Case: caseID(n), Round: 1, Ours: 1}}),
+			tx.PutChildReport(ctx, store.ChildReport{Parent: office, Month: month, Child: there.Area(), Basis: 2, AsOf: noon, HeldAt: noon, Content: []byte{1}}))
+	})
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
-		return tx.InsertCovers(ctx, []store.Cover{{Item: itemID(n), Receipt: itemID(1000 + n), Author: there, HeldAt: noon}})
+		o := store.Outage{ID: id("outage", n), Office: office}
+		return errors.Join(
+			tx.InsertCovers(ctx, []store.Cover{{Item: itemID(n), Receipt: itemID(1000 + n), Author: there, HeldAt: noon}}),
+			tx.AddReportsIn(ctx, []store.ReportIn{{Item: itemID(2000 + n), Author: there, X: far, Y: office, Form: cases.Snapshot, Period: "2026-03", Signature: []byte{1}, RecordedAt: noon, HeldAt: noon}}),
+			tx.SetOffices(ctx, []area.Key{office}),
+			tx.MarkPutOff(ctx, &o, []store.RoundRef{{Case: caseID(n), Round: 1}}))
 	})
 }
 
@@ -83,7 +115,7 @@ func guarded(t *testing.T, owner *pgx.Conn) []string {
 
 // openTo says which tables a role reads whole, and why no door reaches them.
 var openTo = map[store.Role][]string{
-	store.Exchange: {"leg", "item", "cover", "share"}, // its affair: pump, absorb, statements
+	store.Exchange: {"leg", "item", "cover", "share", "report_in"}, // its affair: pump, absorb, statements
 }
 
 func TestSecurity25ReusedConnectionUnsetIsError(t *testing.T) {

@@ -71,7 +71,7 @@ type Claimed struct {
 
 // Receipts come first, from their own range of share_due; FEEDBACK (kind 8)
 // only where $4 allows. Skipping locked rows lets replicas share the work. The
-// next try is 15 s after the first, then doubles up to an hour, with a jitter
+// next try is 15 s after the first, then doubles up to $5 seconds, with a jitter
 // of a quarter.
 const claim = `WITH urgent AS (
     SELECT item FROM share WHERE peer = $1 AND NOT settled AND urgent AND next_try <= now() AND min_version <= $3
@@ -82,7 +82,7 @@ const claim = `WITH urgent AS (
 ), due AS (SELECT item FROM urgent UNION ALL SELECT item FROM rest LIMIT $2),
 sent AS (
     UPDATE share s SET attempts = least(attempts + 1, 100), settled = s.urgent,
-        next_try = now() + least(interval '1 hour', interval '15 seconds' * power(2, least(attempts, 12))) * (0.875 + random() / 4)
+        next_try = now() + least(make_interval(secs => $5), interval '15 seconds' * power(2, least(attempts, 12))) * (0.875 + random() / 4)
     FROM due WHERE s.peer = $1 AND s.item = due.item
     RETURNING s.peer, s.day, s.item, s.kind, s.attempts, s.recorded_at, s.urgent
 ), done AS (SELECT peer, day FROM sent WHERE urgent), ` + dropped + `
@@ -90,9 +90,10 @@ SELECT item, kind, attempts, recorded_at FROM sent ORDER BY urgent DESC, recorde
 
 // Claim takes up to limit rows that are due for peer and sets their next try.
 // Receipts among them are settled by that (rule 14). feedback says whether
-// FEEDBACK may leave (rule 26).
-func (tx *Tx) Claim(ctx context.Context, peer cases.NodeID, limit int, speaks uint32, feedback bool) ([]Claimed, error) {
-	rows, err := tx.Query(ctx, claim, int64(peer), limit, int16(min(speaks, 1<<14)), feedback)
+// FEEDBACK may leave (rule 26), longest how long a row waits for its next try at
+// most.
+func (tx *Tx) Claim(ctx context.Context, peer cases.NodeID, limit int, speaks uint32, feedback bool, longest time.Duration) ([]Claimed, error) {
+	rows, err := tx.Query(ctx, claim, int64(peer), limit, int16(min(speaks, 1<<14)), feedback, longest.Seconds())
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +180,16 @@ func (tx *Tx) RetryNow(ctx context.Context, peer cases.NodeID) (int64, error) {
 	return t.RowsAffected(), err
 }
 
+// share_due finds the rows; they are spread so that they do not all leave at once.
+const hasten = `UPDATE share SET next_try = now() + $2 * random() * interval '1 second'
+WHERE peer = $1 AND NOT settled AND next_try > now() + $2 * interval '1 second'`
+
+// Hasten makes everything owed to a peer due within a time.
+func (tx *Tx) Hasten(ctx context.Context, peer cases.NodeID, within time.Duration) (int64, error) {
+	t, err := tx.Exec(ctx, hasten, int64(peer), within.Seconds())
+	return t.RowsAffected(), err
+}
+
 // PeerLoad is what is owed to a peer and what is settled with it.
 type PeerLoad struct {
 	Peer         cases.NodeID
@@ -239,9 +250,10 @@ func (tx *Tx) SharersOf(ctx context.Context, id cases.ItemID) ([]cases.NodeID, e
 	})
 }
 
-const leastPending = `SELECT min(recorded_at) FROM share WHERE peer = $1 AND NOT settled AND kind <> 10`
+const leastPending = `SELECT min(recorded_at) FROM share WHERE peer = $1 AND NOT settled AND kind NOT IN (10, 11)`
 
-// LeastPending returns the least recorded_at still owed to peer; zero: none.
+// LeastPending returns the least recorded_at of what cases are made of that is
+// still owed to peer; zero: none.
 func (tx *Tx) LeastPending(ctx context.Context, peer cases.NodeID) (time.Time, error) {
 	var t *time.Time
 	err := tx.QueryRow(ctx, leastPending, int64(peer)).Scan(&t)

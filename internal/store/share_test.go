@@ -22,7 +22,7 @@ func addShares(t *testing.T, db *store.DB, s ...store.Share) {
 func claim(t *testing.T, db *store.DB, limit int, speaks uint32, feedback bool) (out []cases.ItemID) {
 	t.Helper()
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.Claim(ctx, there, limit, speaks, feedback)
+		got, err := tx.Claim(ctx, there, limit, speaks, feedback, time.Hour)
 		for _, c := range got {
 			out = append(out, c.Item)
 		}
@@ -68,7 +68,7 @@ func TestClaimReceiptsFirst(t *testing.T) {
 		t.Errorf("%d settled by the claim, want the receipt alone", n)
 	}
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.Claim(ctx, third, 10, 1, false)
+		got, err := tx.Claim(ctx, third, 10, 1, false, time.Hour)
 		want := []store.Claimed{{Item: itemID(9), Kind: cases.Open, Attempts: 1, RecordedAt: noon}}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("the third node's: %s", d)
@@ -96,7 +96,7 @@ func TestClaimBackoff(t *testing.T) {
 	addShares(t, db, share(1, there))
 	for attempt, want := range []float64{15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600} { // seconds
 		exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
-			got, err := tx.Claim(ctx, there, 10, 1, false)
+			got, err := tx.Claim(ctx, there, 10, 1, false, time.Hour)
 			if len(got) != 1 || got[0].Attempts != attempt+1 {
 				t.Errorf("attempt %d: %v", attempt+1, got)
 			}
@@ -127,6 +127,29 @@ func TestClaimBackoff(t *testing.T) {
 	})
 }
 
+// What waits long for a peer that is back leaves soon; what is due sooner, or is
+// another peer's, keeps its time.
+func TestHasten(t *testing.T) {
+	url := storetest.NewURL(t)
+	db := storetest.Open(t, url)
+	conn := connect(t, url)
+	addShares(t, db, share(1, there), share(2, there), share(3, third))
+	run(t, conn, "UPDATE share SET attempts = 9, next_try = now() + interval '1 hour' WHERE item <> $1", itemID(2))
+	run(t, conn, "UPDATE share SET next_try = now() + interval '20 seconds' WHERE item = $1", itemID(2))
+	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
+		n, err := tx.Hasten(ctx, there, 30*time.Second)
+		if n != 1 {
+			t.Errorf("%d hastened", n)
+		}
+		return err
+	})
+	for item, most := range map[int]int64{1: 31, 2: 21, 3: 3601} {
+		if n := number(t, conn, "SELECT extract(epoch FROM next_try - now())::bigint FROM share WHERE item = $1", itemID(item)); n > most || item == 3 && n < 3500 {
+			t.Errorf("item %d leaves in %d s", item, n)
+		}
+	}
+}
+
 func TestClaimSkipsLocked(t *testing.T) {
 	db := storetest.New(t)
 	var all []store.Share
@@ -136,7 +159,7 @@ func TestClaimSkipsLocked(t *testing.T) {
 	addShares(t, db, append(all, receiptShare(40), receiptShare(41))...)
 	seen := map[cases.ItemID]int{}
 	exchange(t, db, nil, func(ctx context.Context, tx *store.Tx) error {
-		got, err := tx.Claim(ctx, there, 20, 1, false)
+		got, err := tx.Claim(ctx, there, 20, 1, false, time.Hour)
 		if err != nil {
 			return err
 		}

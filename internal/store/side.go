@@ -133,6 +133,12 @@ func bothSides(s []Side) bool {
 	return false
 }
 
+// countedTogether is from how many rows on a statement's counts are changed
+// together at its end (migration 0003); below, row by row is less work.
+const countedTogether = 5
+
+const countTogether = `SELECT set_config('yipan.many', $1, true)`
+
 func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 	if len(s) == 0 {
 		return nil
@@ -160,6 +166,10 @@ func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 		parents[i], hops[i], persons[i], hashes[i] = null16(r.Parent), int16(min(r.Hops, 100)), null16(r.Person), r.ReqHash
 		standings[i], days[i], extended[i] = int16(r.Standing), int32(r.StandingDay.Days()), int16(r.Extended)
 	}
+	if n >= countedTogether {
+		_ = tx.write(countTogether, "on") // they only queue
+		defer func() { _ = tx.write(countTogether, "") }()
+	}
 	return tx.write(sql, ids, offices, sides, kinds, xs, ys, status, waiting, rounds, opened, roundAt,
 		times[0], times[1], times[2], times[3], times[4], times[5], reroutes, times[6], assigned, times[7], versions, flags, parents, hops, persons, hashes,
 		standings, days, extended)
@@ -167,11 +177,11 @@ func (tx *Tx) sides(ctx context.Context, sql string, s []Side) error {
 
 const sideColumns = `case_id, office, side, kind, x, y, status, waiting, round, opened_at, round_at, delivered_at, due_at, answered_at, answer_held,
     withdrawn_at, closed_at, reroute, rerouted_at, assigned, assigned_at, version, flags, parent, hops, person, req_hash, rev, private, erased_at,
-    seen_at, seen_feedback, coalesce(todo, 0) AS todo, CASE WHEN todo IS NOT NULL AND isfinite(todo_at) THEN todo_at END AS todo_at`
+    seen_at, seen_feedback, coalesce(todo, 0) AS todo, CASE WHEN todo IS NOT NULL AND isfinite(todo_at) THEN todo_at END AS todo_at, extended`
 
 func scanSide(r pgx.CollectableRow) (Side, error) {
 	var s Side
-	var side, kind, status, waiting, hops int16
+	var side, kind, status, waiting, hops, extended int16
 	var round int32
 	var version int64
 	var t [11]*time.Time
@@ -179,9 +189,9 @@ func scanSide(r pgx.CollectableRow) (Side, error) {
 	err := r.Scan((*[16]byte)(&s.Case), (*int64)(&s.Office), &side, &kind, (*int64)(&s.X), (*int64)(&s.Y), &status, &waiting, &round,
 		&s.OpenedAt, &s.RoundAt, &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], (*int64)(&s.Reroute), &t[6], (*int64)(&s.Assigned), &t[7],
 		&version, &s.Flags, &parent, &hops, &person, &s.ReqHash, &s.Rev, &s.Private, &t[8],
-		&t[9], &s.SeenFeedback, &s.Todo, &t[10])
+		&t[9], &s.SeenFeedback, &s.Todo, &t[10], &extended)
 	s.Side, s.Kind, s.Status, s.Waiting = cases.Side(side), cases.Kind(kind), cases.Status(status), uint8(waiting)
-	s.Round, s.Version, s.Hops = uint32(round), uint64(version), uint32(hops)
+	s.Round, s.Version, s.Hops, s.Extended = uint32(round), uint64(version), uint32(hops), uint32(extended)
 	for i, p := range []*time.Time{&s.DeliveredAt, &s.DueAt, &s.AnsweredAt, &s.AnswerHeld, &s.WithdrawnAt, &s.ClosedAt, &s.ReroutedAt, &s.AssignedAt, &s.ErasedAt, &s.SeenAt, &s.TodoAt} {
 		*p = orZero(t[i])
 	}

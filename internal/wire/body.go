@@ -33,7 +33,7 @@ func bodyToProto(b cases.Body) *wirev1.Body {
 	case b.Report != nil:
 		r := b.Report
 		return &wirev1.Body{Content: &wirev1.Body_Report{Report: &wirev1.Report{
-			Form: wirev1.ReportForm(r.Form), Content: r.Content, KeyId: r.KeyID[:], Signature: r.Signature,
+			Form: wirev1.ReportForm(r.Form), Period: r.Period, Content: r.Content, KeyId: r.KeyID[:], Signature: r.Signature,
 		}}}
 	case b.Note != nil:
 		return &wirev1.Body{Content: &wirev1.Body_Note{Note: &wirev1.Note{Reason: *b.Note}}}
@@ -67,7 +67,7 @@ func bodyFromProto(p *wirev1.Body) (cases.Body, error) {
 		if len(p.GetKeyId()) != 8 {
 			return cases.Body{}, fault.Invalid("UNREADABLE", "report names no signing key")
 		}
-		r := &cases.ReportBody{Content: p.GetContent(), KeyID: [8]byte(p.GetKeyId()), Signature: p.GetSignature()}
+		r := &cases.ReportBody{Period: p.GetPeriod(), Content: p.GetContent(), KeyID: [8]byte(p.GetKeyId()), Signature: p.GetSignature()}
 		if f := p.GetForm(); f > 0 && f <= 255 {
 			r.Form = cases.ReportForm(f)
 		}

@@ -159,7 +159,7 @@ func BodyFits(h *cases.Head, b *cases.Body) bool {
 	case cases.Receipt:
 		return b.Receipt != nil
 	case cases.Report:
-		return b.Report != nil && b.Report.Form.Known()
+		return b.Report != nil && b.Report.Form.Known() && h.Case == cases.NewReportID(h.Author, h.X, h.Y, b.Report.Period, b.Report.Form)
 	default:
 		return b.Note != nil
 	}

@@ -27,6 +27,7 @@ const (
 const (
 	contextParcel  = "parcel"
 	contextReceipt = "receipt"
+	contextReport  = "report"
 )
 
 // ParcelID names one attempt to send; it is random and never reused.

@@ -128,7 +128,9 @@ func (r *run) script(ctx context.Context) error {
 		{"轮次结束，反馈发回", "the round ends, feedback returns", r.endRound},
 		{"办结待办", "the to-do lists are worked off", r.emptyLists},
 		{"守恒核对", "conservation check", r.conserve},
+		{"全量重算", "recount", r.recount},
 		{"报表", "report", r.report},
+		{"监控指标核对", "gauges against the figures", r.gauges},
 	} {
 		from := time.Now()
 		r.head(p.zh, p.en)

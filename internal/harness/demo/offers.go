@@ -65,11 +65,31 @@ func (r *run) recordOffers(ctx context.Context) error {
 			if err := each(ctx, due, func(ctx context.Context, person string) error { return r.plainOffer(ctx, p, account, person) }); err != nil {
 				return err
 			}
-			if p == r.origin {
-				r.result.Report.Offered += len(due)
+		}
+	}
+	return r.recordVisits(ctx)
+}
+
+// recordVisits records that everybody who arrived came to the office with
+// something, and that it was settled (篇一: 来访 6 人).
+func (r *run) recordVisits(ctx context.Context) error {
+	n := 0
+	for _, f := range r.people {
+		if f.Row.Kind != cases.Inflow {
+			continue
+		}
+		n++
+		for _, result := range []string{"asked", "done"} {
+			_, err := r.origin.services(r.clerk()).RecordService(ctx, &ledgerv1.RecordServiceRequest{Service: &ledgerv1.ServiceInput{
+				RequestId: requestID("visit "+result, f.request.GetRequestId()), PersonId: f.person, Kind: ledgerv1.ServiceKind_SERVICE_KIND_VISIT,
+				Date: civil.In(time.Now()).String(), Result: result, Channel: "counter",
+			}})
+			if err != nil {
+				return fmt.Errorf("demo: record a visit (line %d): %w", f.Row.Line, err)
 			}
 		}
 	}
+	r.say("来访 %d 人，均已办结", "%d visits, all settled", n)
 	return nil
 }
 

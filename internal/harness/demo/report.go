@@ -10,7 +10,6 @@ import (
 	casesv1 "yipan/internal/gen/yipan/cases/v1"
 	nodev1 "yipan/internal/gen/yipan/node/v1"
 	ratesv1 "yipan/internal/gen/yipan/rates/v1"
-	"yipan/internal/harness/roster"
 	"yipan/internal/policy"
 	"yipan/internal/rates"
 )
@@ -19,7 +18,6 @@ import (
 type Report struct {
 	Certificates, Verified rates.Ratio
 	Feedback, OnTime       rates.Ratio // of the residence, as receiver of outflow notices
-	Offered                int         // services to those who arrived, person-times
 	Remark                 string
 }
 
@@ -59,28 +57,12 @@ func (r *run) report(ctx context.Context) error {
 		return err
 	}
 	rep.Remark = rep.Certificates.Remark(printed)
-	r.sayReport()
-	if err := r.sayRates(ctx); err != nil {
-		return err
+	for _, say := range []func(context.Context) error{r.sayAnnual, r.sayRates, r.sayTrips, r.writeReports} {
+		if err := say(ctx); err != nil {
+			return err
+		}
 	}
-	return r.sayTrips(ctx)
-}
-
-func (r *run) sayReport() {
-	people := make([]roster.Person, len(r.people))
-	for i, f := range r.people {
-		people[i] = *f.Person
-	}
-	n, rep := roster.Count(people, r.spec.Reference), &r.result.Report
-	r.say("—— %s（篇一）——", "-- %s (report 1) --", area.FullName(r.spec.Origin))
-	r.say("流出 %d 人，其中已婚育龄妇女 %d 人", "left: %d people, %d of them married women of 15 to 49", n.Left, n.Women)
-	r.say("办证率：%s（应办 %d，发证 %d）", "certificate rate: %s (asked for %d, issued %d)", rep.Certificates, rep.Certificates.D, rep.Certificates.N)
-	if rep.Remark != "" && r.People == 0 {
-		r.say("%s", "%s", rep.Remark)
-	}
-	r.say("流入 %d 人，其中育龄妇女 %d 人", "arrived: %d people, %d of them women of 15 to 49", n.Arrived, n.ArrivedWomen)
-	r.say("验证率：%s", "verification rate: %s", rep.Verified)
-	r.say("三查一治 %d 人次；来访 %d 人，办结 %d 人", "services: %d person-times; visits %d, settled %d", rep.Offered, n.Arrived, n.Arrived)
+	return nil
 }
 
 // sayRates prints the rates of the residence, county and townships, and holds
@@ -124,24 +106,7 @@ func (r *run) sayRates(ctx context.Context) error {
 		}
 		r.say("　　户籍地对同一批案件算得 %s，两端相同", "    the origin computes %s for the same cases, equal at both ends", sent)
 	}
-	return r.sayTownships(ctx)
-}
-
-func (r *run) sayTownships(ctx context.Context) error {
-	resp, err := r.residence.rates(r.residence.operator).GetRates(ctx, &ratesv1.GetRatesRequest{
-		Period: r.month(), Area: r.residence.Area.String(), ByTownship: true, Kind: casesv1.Kind_KIND_OUTFLOW,
-		Measures: []ratesv1.Measure{ratesv1.Measure_MEASURE_FEEDBACK_ON_TIME},
-	})
-	if err != nil {
-		return fmt.Errorf("demo: rates by township: %w", err)
-	}
-	r.say("按乡镇（街道）的及时反馈率：", "on-time feedback rate by township:")
-	for _, v := range resp.GetRates() {
-		if v.GetD() > 0 {
-			r.say("　　%s %s", "    %s %s", v.GetAreaName(), rates.Ratio{N: v.GetN(), D: v.GetD()})
-		}
-	}
-	return nil
+	return r.sayWork(ctx)
 }
 
 // sayTrips prints what the nodes measured, and how long the newest cases were

@@ -847,9 +847,13 @@ type Case struct {
 	// The notice carries the person's consent to be confirmed. Without it, and
 	// without a basis of the person's own, an answer that discloses whereabouts
 	// leaves as OUTCOME_NO_DISCLOSURE.
-	MayConfirm    bool `protobuf:"varint,27,opt,name=may_confirm,json=mayConfirm,proto3" json:"may_confirm,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MayConfirm bool `protobuf:"varint,27,opt,name=may_confirm,json=mayConfirm,proto3" json:"may_confirm,omitempty"`
+	// Days by which outages that the receiver's county signed for put off due_at.
+	ExtendedDays uint32 `protobuf:"varint,28,opt,name=extended_days,json=extendedDays,proto3" json:"extended_days,omitempty"`
+	// Why, one for each outage; only in GetCase.
+	ExtensionReasons []string `protobuf:"bytes,29,rep,name=extension_reasons,json=extensionReasons,proto3" json:"extension_reasons,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Case) Reset() {
@@ -1069,6 +1073,20 @@ func (x *Case) GetMayConfirm() bool {
 		return x.MayConfirm
 	}
 	return false
+}
+
+func (x *Case) GetExtendedDays() uint32 {
+	if x != nil {
+		return x.ExtendedDays
+	}
+	return 0
+}
+
+func (x *Case) GetExtensionReasons() []string {
+	if x != nil {
+		return x.ExtensionReasons
+	}
+	return nil
 }
 
 // Feedback of one offer round.
@@ -1355,7 +1373,7 @@ const file_yipan_cases_v1_case_proto_rawDesc = "" +
 	"\x05basis\x18\t \x01(\v2\x15.yipan.cases.v1.BasisR\x05basis\x12\x1f\n" +
 	"\vtrue_reason\x18\n" +
 	" \x01(\tR\n" +
-	"trueReason\"\x9f\b\n" +
+	"trueReason\"\xf1\b\n" +
 	"\x04Case\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\tR\x06caseId\x12(\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x14.yipan.cases.v1.KindR\x04kind\x12(\n" +
@@ -1387,7 +1405,9 @@ const file_yipan_cases_v1_case_proto_rawDesc = "" +
 	"\vno_node_yet\x18\x19 \x01(\bR\tnoNodeYet\x124\n" +
 	"\bfeedback\x18\x1a \x03(\v2\x18.yipan.cases.v1.FeedbackR\bfeedback\x12\x1f\n" +
 	"\vmay_confirm\x18\x1b \x01(\bR\n" +
-	"mayConfirm\"\xc0\x01\n" +
+	"mayConfirm\x12#\n" +
+	"\rextended_days\x18\x1c \x01(\rR\fextendedDays\x12+\n" +
+	"\x11extension_reasons\x18\x1d \x03(\tR\x10extensionReasons\"\xc0\x01\n" +
 	"\bFeedback\x12\x1f\n" +
 	"\voffer_round\x18\x01 \x01(\rR\n" +
 	"offerRound\x12\x1a\n" +

@@ -816,7 +816,9 @@ type FoldDigest struct {
 	// SHA-256 over the fold, first 16 bytes, hex.
 	Fold string `protobuf:"bytes,5,opt,name=fold,proto3" json:"fold,omitempty"`
 	// Number of items.
-	Items         int32 `protobuf:"varint,6,opt,name=items,proto3" json:"items,omitempty"`
+	Items int32 `protobuf:"varint,6,opt,name=items,proto3" json:"items,omitempty"`
+	// No case, but the leg of a report.
+	Report        bool `protobuf:"varint,7,opt,name=report,proto3" json:"report,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -891,6 +893,13 @@ func (x *FoldDigest) GetItems() int32 {
 		return x.Items
 	}
 	return 0
+}
+
+func (x *FoldDigest) GetReport() bool {
+	if x != nil {
+		return x.Report
+	}
+	return false
 }
 
 // ListFoldsResponse answers ListFolds.
@@ -1000,7 +1009,7 @@ const file_yipan_node_v1_node_service_proto_rawDesc = "" +
 	"\x10ListFoldsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"}\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\x95\x01\n" +
 	"\n" +
 	"FoldDigest\x12\x17\n" +
 	"\acase_id\x18\x01 \x01(\tR\x06caseId\x12\f\n" +
@@ -1008,7 +1017,8 @@ const file_yipan_node_v1_node_service_proto_rawDesc = "" +
 	"\x01y\x18\x03 \x01(\tR\x01y\x12\x10\n" +
 	"\x03set\x18\x04 \x01(\tR\x03set\x12\x12\n" +
 	"\x04fold\x18\x05 \x01(\tR\x04fold\x12\x14\n" +
-	"\x05items\x18\x06 \x01(\x05R\x05items\"l\n" +
+	"\x05items\x18\x06 \x01(\x05R\x05items\x12\x16\n" +
+	"\x06report\x18\a \x01(\bR\x06report\"l\n" +
 	"\x11ListFoldsResponse\x12/\n" +
 	"\x05folds\x18\x01 \x03(\v2\x19.yipan.node.v1.FoldDigestR\x05folds\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xf9\x03\n" +

@@ -28,7 +28,7 @@ type Reminder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Office.
 	Office string `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`
-	// HTTPS address that gets the digest as JSON; empty: none.
+	// HTTPS address that gets the digest as JSON, signed; empty: none.
 	Webhook string `protobuf:"bytes,2,opt,name=webhook,proto3" json:"webhook,omitempty"`
 	// E-mail address of the office; empty: none.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
@@ -149,7 +149,7 @@ type GetReminderResponse struct {
 	Reminder *Reminder `protobuf:"bytes,1,opt,name=reminder,proto3" json:"reminder,omitempty"`
 	// When the last digest was delivered, RFC 3339; empty: never.
 	DeliveredAt string `protobuf:"bytes,2,opt,name=delivered_at,json=deliveredAt,proto3" json:"delivered_at,omitempty"`
-	// Why the last delivery failed; empty: it did not.
+	// Why the last delivery failed, in Chinese; empty: it did not.
 	LastError     string `protobuf:"bytes,3,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -347,11 +347,12 @@ func (x *PreviewDigestRequest) GetOffice() string {
 // DigestLine is one count.
 type DigestLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Code: due_soon, overdue, to_pair, to_distribute, month_end.
+	// Code: due_soon, overdue, to_pair, to_distribute, offers_due, approvals,
+	// month_end.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// In Chinese.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	// How many.
+	// How many; of to_pair, to_distribute, offers_due and approvals at most 1,000.
 	N int64 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
 	// The earliest day, "2026-11-23"; empty: none.
 	Day           string `protobuf:"bytes,4,opt,name=day,proto3" json:"day,omitempty"`
@@ -545,7 +546,7 @@ type Duty struct {
 	Accounts []string `protobuf:"bytes,2,rep,name=accounts,proto3" json:"accounts,omitempty"`
 	// It is a day off under the policy's calendar.
 	DayOff bool `protobuf:"varint,3,opt,name=day_off,json=dayOff,proto3" json:"day_off,omitempty"`
-	// Something falls due on it.
+	// How many cases that wait for the office fall due on it.
 	Due           int64 `protobuf:"varint,4,opt,name=due,proto3" json:"due,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -437,7 +437,9 @@ type Rate struct {
 	// Revision of a frozen month.
 	Revision uint32 `protobuf:"varint,21,opt,name=revision,proto3" json:"revision,omitempty"`
 	// What n and d are, in a sentence.
-	Definition    string `protobuf:"bytes,22,opt,name=definition,proto3" json:"definition,omitempty"`
+	Definition string `protobuf:"bytes,22,opt,name=definition,proto3" json:"definition,omitempty"`
+	// A sum of what is shown, of which something is suppressed.
+	Partial       bool `protobuf:"varint,23,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -624,6 +626,13 @@ func (x *Rate) GetDefinition() string {
 		return x.Definition
 	}
 	return ""
+}
+
+func (x *Rate) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 // GetRatesRequest asks for rates.
@@ -1987,7 +1996,7 @@ const file_yipan_rates_v1_rate_service_proto_rawDesc = "" +
 	"\x06period\x18\x01 \x01(\tR\x06period\x12\f\n" +
 	"\x01n\x18\x02 \x01(\x03R\x01n\x12\f\n" +
 	"\x01d\x18\x03 \x01(\x03R\x01d\x12\x18\n" +
-	"\apercent\x18\x04 \x01(\tR\apercent\"\xfc\x06\n" +
+	"\apercent\x18\x04 \x01(\tR\apercent\"\x96\a\n" +
 	"\x04Rate\x121\n" +
 	"\ameasure\x18\x01 \x01(\x0e2\x17.yipan.rates.v1.MeasureR\ameasure\x12\x12\n" +
 	"\x04area\x18\x02 \x01(\tR\x04area\x12\x1b\n" +
@@ -2015,7 +2024,8 @@ const file_yipan_rates_v1_rate_service_proto_rawDesc = "" +
 	"\brevision\x18\x15 \x01(\rR\brevision\x12\x1e\n" +
 	"\n" +
 	"definition\x18\x16 \x01(\tR\n" +
-	"definition\x1a;\n" +
+	"definition\x12\x18\n" +
+	"\apartial\x18\x17 \x01(\bR\apartial\x1a;\n" +
 	"\rExcludedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a:\n" +

@@ -1349,8 +1349,10 @@ type Report struct {
 	Content []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
 	// Author's signing key, 8 bytes.
 	KeyId []byte `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	// Author's signature over both areas, form and content.
-	Signature     []byte `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Author's signature over its node, case, both areas, form, period and content.
+	Signature []byte `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Period that it is about, for example "2026-11"; the case id follows from it.
+	Period        string `protobuf:"bytes,5,opt,name=period,proto3" json:"period,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1411,6 +1413,13 @@ func (x *Report) GetSignature() []byte {
 		return x.Signature
 	}
 	return nil
+}
+
+func (x *Report) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
 }
 
 // Body is everything about a person, the outcome included.
@@ -1893,12 +1902,13 @@ const file_yipan_wire_v1_item_proto_rawDesc = "" +
 	"\n" +
 	"consent_id\x18\x03 \x01(\fR\tconsentId\"\x1e\n" +
 	"\x04Note\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x86\x01\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x9e\x01\n" +
 	"\x06Report\x12-\n" +
 	"\x04form\x18\x01 \x01(\x0e2\x19.yipan.wire.v1.ReportFormR\x04form\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\fR\acontent\x12\x15\n" +
 	"\x06key_id\x18\x03 \x01(\fR\x05keyId\x12\x1c\n" +
-	"\tsignature\x18\x04 \x01(\fR\tsignature\"\xd4\x02\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\x12\x16\n" +
+	"\x06period\x18\x05 \x01(\tR\x06period\"\xd4\x02\n" +
 	"\x04Body\x12/\n" +
 	"\x06fields\x18\x01 \x01(\v2\x15.yipan.wire.v1.FieldsH\x00R\x06fields\x12/\n" +
 	"\x06answer\x18\x02 \x01(\v2\x15.yipan.wire.v1.AnswerH\x00R\x06answer\x125\n" +

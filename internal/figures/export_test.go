@@ -1,0 +1,4 @@
+package figures
+
+// BookRatios is bookRatios for tests.
+var BookRatios = (*Figures).bookRatios
