@@ -7,6 +7,7 @@ import (
 
 	"yipan/internal/access"
 	"yipan/internal/area"
+	"yipan/internal/civil"
 	"yipan/internal/fault"
 	"yipan/internal/figures"
 	"yipan/internal/policy"
@@ -40,7 +41,7 @@ type ReportData struct {
 // Report returns the figures of a report: frozen where the period is over and
 // frozen, the revision asked for or the latest; else as they are now. An empty
 // period is this month, for the annual report this statistical year. Errors:
-// NotFound REVISION where a revision is asked for that does not exist; Invalid
+// Invalid PERIOD_FUTURE; NotFound REVISION where a revision is asked for that does not exist; Invalid
 // REPORT_LEVEL above a county, which sees what left it (ListChildren).
 func (c *Closing) Report(ctx context.Context, p access.Principal, kind figures.ReportKind, k area.Key, period string, revision *uint32) (ReportData, error) {
 	k, err := c.inCounty(ctx, p, k)
@@ -66,6 +67,9 @@ func (c *Closing) Report(ctx context.Context, p access.Principal, kind figures.R
 	}
 	if kind == annual && pd == policy.SpanYear.Holding(pd.From) {
 		pd = c.yearOf(pd.To.AddDays(-1)) // "2026" means the statistical year that ends in it
+	}
+	if civil.In(now).Before(pd.From) {
+		return ReportData{}, fault.Invalid("PERIOD_FUTURE", "the period has not begun").Zh("该统计期间尚未开始，请核对年月").On("period")
 	}
 	d := ReportData{Kind: kind, Area: k, Period: pd}
 	f, s, ok, err := c.frozenOf(ctx, k, policy.SpanMonth.Holding(pd.To.AddDays(-1)), revision)

@@ -20,6 +20,7 @@ import (
 
 const (
 	longestOutage   = 30 * 24 * time.Hour
+	declaredWithin  = 31 * 24 * time.Hour // of its end: later it would turn over months long frozen
 	reasonLeast     = 4
 	reasonMost      = 200
 	longestDigits   = 7                   // a longer run may be somebody's number
@@ -130,6 +131,8 @@ func (d *Desk) checkOutage(r *OutageRequest) error {
 		return fault.Invalid("OUTAGE_TO", "it ends in the future").Zh("停摆结束后才能登记：结束时间不能晚于现在").On("to")
 	case r.To.Sub(r.From) > longestOutage:
 		return fault.Invalid("OUTAGE_TOO_LONG", "longer than 30 days").Zh("一次停摆最长 30 天").On("to")
+	case now.Sub(r.To) > declaredWithin:
+		return fault.Invalid("OUTAGE_TOO_OLD", "ended more than 31 days ago").Zh("停摆应在结束后 31 天内登记").On("to")
 	}
 	r.From, r.To = r.From.Truncate(time.Millisecond), r.To.Truncate(time.Millisecond)
 	n := utf8.RuneCountInString(r.Reason)

@@ -257,7 +257,7 @@ func (g *page) count(ctx context.Context) error {
 	}
 	now := g.f.Now()
 	q := store.CubeQuery{
-		Offices: g.offices, Kinds: kinds, Pairing: pairing, ByOffice: g.By == ByTownship, From: g.Period.From, To: g.Period.To, Days: !wholeMonths(g.Period),
+		Kinds: kinds, Pairing: pairing, ByOffice: g.By == ByTownship, From: g.Period.From, To: g.Period.To, Days: !wholeMonths(g.Period),
 		Side: cmp.Or(g.Side, cases.SideReceiver), ShownSide: cmp.Or(g.Side, cases.SideOpener),
 		Open: firstOpen(now), Sent: firstAwaited(now), Peer: g.Counterpart, ByPeer: g.By == ByCounterpart,
 	}

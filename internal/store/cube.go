@@ -91,9 +91,8 @@ func (tx *Tx) DropEmptySums(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-// CubeQuery selects counts.
+// CubeQuery selects counts of the transaction's offices.
 type CubeQuery struct {
-	Offices  []area.Key
 	Kinds    []cases.Kind
 	Pairing  bool // BookPairing too; has no counterpart
 	ByOffice bool // else together, CubeRow.Office is 0
@@ -128,81 +127,82 @@ type CubeRow struct {
 	N        int64
 }
 
-// The three statements share their numbers: $1 offices, $2 by office, $3 kinds,
-// $4 side of rounds, $5 side of certificates, $6 and $7 first and last month,
-// $8 and $9 days from and to, $10 the first open day, $11 the first of sending
-// that is not missed, $12 with pairing. Sums and changes are read in one
-// statement, so that nothing is counted twice or lost between them.
+// The three statements share their numbers: $1 by office, $2 kinds, $3 side of
+// rounds, $4 side of certificates, $5 and $6 first and last month, $7 and $8 days
+// from and to, $9 the first open day, $10 the first of sending that is not missed,
+// $11 with pairing. Sums and changes are read in one statement, so that nothing is
+// counted twice or lost between them. The offices are those of the transaction:
+// asked for once more, each of them would be looked up once for each of them.
 const (
-	cubeOf    = `office = ANY ($1) AND kind = ANY ($3)`
-	cubeSide  = ` AND side = CASE kind WHEN 4 THEN $5::smallint ELSE $4::smallint END`
-	cubeOut   = `CASE WHEN $2 THEN office ELSE 0 END, peer, book, kind, month, standing, past, sum(n)::bigint FROM (`
+	cubeOf    = `kind = ANY ($2)`
+	cubeSide  = ` AND side = CASE kind WHEN 4 THEN $4::smallint ELSE $3::smallint END`
+	cubeOut   = `CASE WHEN $1 THEN office ELSE 0 END, peer, book, kind, month, standing, past, sum(n)::bigint FROM (`
 	cubeGroup = `) u GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) <> 0`
 	inD       = ` AND standing IN (3, 4, 8, 9, 10, 11)`
 
 	cubeExtended = `
     UNION ALL SELECT office, 0, 102, kind, 0, standing, true, 1 FROM case_side
-        WHERE ` + cubeOf + cubeSide + ` AND extended > 0 AND standing_day >= $8 AND standing_day < $9` + inD + `
+        WHERE ` + cubeOf + cubeSide + ` AND extended > 0 AND standing_day >= $7 AND standing_day < $8` + inD + `
     UNION ALL SELECT office, 0, 102, kind, 0, standing, true, 1 FROM side_round
-        WHERE ` + cubeOf + cubeSide + ` AND extended > 0 AND standing_day >= $8 AND standing_day < $9` + inD
+        WHERE ` + cubeOf + cubeSide + ` AND extended > 0 AND standing_day >= $7 AND standing_day < $8` + inD
 
 	cubeUnreceipted = `
     UNION ALL SELECT office, 0, 101, kind, 0, standing, true, n FROM cube_month
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND month < month_of($11)
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND month < month_of($10)
     UNION ALL SELECT office, 0, 101, kind, 0, standing, true, n FROM cube_day
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND day >= $11 - 30 AND month_of(day) = month_of($11) AND day < $11
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND day >= $10 - 30 AND month_of(day) = month_of($10) AND day < $10
     UNION ALL SELECT office, 0, 101, kind, 0, standing, true, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND day < $11`
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND day < $10`
 )
 
 // Sums of months, and of the month in which days are over and days are open the
 // waiting ones by day: what is over is taken from what is not.
 const cubeMonths = `SELECT ` + cubeOut + `
-    SELECT office, 0::bigint AS peer, book, kind, month, standing, standing >= 8 AND month < month_of($10) AS past, n FROM cube_month
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND month >= $6 AND month <= $7
-    UNION ALL SELECT office, 0, book, kind, month_of(day), standing, standing >= 8 AND day < $10, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND month_of(day) >= $6 AND month_of(day) <= $7
-    UNION ALL SELECT office, 0, book, kind, month_of($10), standing, v.past, n * v.f FROM cube_day, (VALUES (true, 1), (false, -1)) v (past, f)
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $10 - 30 AND month_of(day) = month_of($10) AND day < $10 AND standing >= 8
-            AND month_of($10) >= $6 AND month_of($10) <= $7
+    SELECT office, 0::bigint AS peer, book, kind, month, standing, standing >= 8 AND month < month_of($9) AS past, n FROM cube_month
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND month >= $5 AND month <= $6
+    UNION ALL SELECT office, 0, book, kind, month_of(day), standing, standing >= 8 AND day < $9, n FROM cube_delta
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND month_of(day) >= $5 AND month_of(day) <= $6
+    UNION ALL SELECT office, 0, book, kind, month_of($9), standing, v.past, n * v.f FROM cube_day, (VALUES (true, 1), (false, -1)) v (past, f)
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $9 - 30 AND month_of(day) = month_of($9) AND day < $9 AND standing >= 8
+            AND month_of($9) >= $5 AND month_of($9) <= $6
     UNION ALL SELECT office, 0, book, kind, month, standing, false, n FROM cube_month
-        WHERE ` + cubeOf + ` AND $12 AND book = 2 AND month >= $6 AND month <= $7
+        WHERE ` + cubeOf + ` AND $11 AND book = 2 AND month >= $5 AND month <= $6
     UNION ALL SELECT office, 0, book, kind, month_of(day), standing, false, n FROM cube_delta
-        WHERE ` + cubeOf + ` AND $12 AND book = 2 AND month_of(day) >= $6 AND month_of(day) <= $7` +
+        WHERE ` + cubeOf + ` AND $11 AND book = 2 AND month_of(day) >= $5 AND month_of(day) <= $6` +
 	cubeUnreceipted + cubeExtended + cubeGroup
 
 const cubeDays = `SELECT ` + cubeOut + `
-    SELECT office, 0::bigint AS peer, book, kind, 0 AS month, standing, standing >= 8 AND day < $10 AS past, n FROM cube_day
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $8 AND day < $9
-    UNION ALL SELECT office, 0, book, kind, 0, standing, standing >= 8 AND day < $10, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $8 AND day < $9
+    SELECT office, 0::bigint AS peer, book, kind, 0 AS month, standing, standing >= 8 AND day < $9 AS past, n FROM cube_day
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $7 AND day < $8
+    UNION ALL SELECT office, 0, book, kind, 0, standing, standing >= 8 AND day < $9, n FROM cube_delta
+        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $7 AND day < $8
     UNION ALL SELECT office, 0, book, kind, 0, standing, false, n FROM cube_day
-        WHERE ` + cubeOf + ` AND $12 AND book = 2 AND day >= $8 AND day < $9
+        WHERE ` + cubeOf + ` AND $11 AND book = 2 AND day >= $7 AND day < $8
     UNION ALL SELECT office, 0, book, kind, 0, standing, false, n FROM cube_delta
-        WHERE ` + cubeOf + ` AND $12 AND book = 2 AND day >= $8 AND day < $9 AND $6::int <= $7::int` +
+        WHERE ` + cubeOf + ` AND $11 AND book = 2 AND day >= $7 AND day < $8 AND $5::int <= $6::int` +
 	cubeUnreceipted + cubeExtended + cubeGroup
 
-// $12 by counterpart, $13 and $14 the range of counterparts.
+// $11 by counterpart, $12 and $13 the range of counterparts.
 const (
-	byPeer = `CASE WHEN $12 THEN peer ELSE 0 END`
-	ofPeer = ` AND peer >= $13 AND peer <= $14`
-	ofArea = ` AND area_county(CASE side WHEN 1 THEN y ELSE x END) >= $13 AND area_county(CASE side WHEN 1 THEN y ELSE x END) <= $14`
-	byArea = `CASE WHEN $12 THEN area_county(CASE side WHEN 1 THEN y ELSE x END) ELSE 0 END`
+	byPeer = `CASE WHEN $11 THEN peer ELSE 0 END`
+	ofPeer = ` AND peer >= $12 AND peer <= $13`
+	ofArea = ` AND area_county(CASE side WHEN 1 THEN y ELSE x END) >= $12 AND area_county(CASE side WHEN 1 THEN y ELSE x END) <= $13`
+	byArea = `CASE WHEN $11 THEN area_county(CASE side WHEN 1 THEN y ELSE x END) ELSE 0 END`
 )
 
 const cubePeers = `SELECT ` + cubeOut + `
-    SELECT office, ` + byPeer + ` AS peer, book, kind, month, standing, standing >= 8 AND day < $10 AS past, n FROM cube_peer
-        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND month >= $6 AND month <= $7
-    UNION ALL SELECT office, ` + byPeer + `, book, kind, month_of(day), standing, standing >= 8 AND day < $10, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND month_of(day) >= $6 AND month_of(day) <= $7
+    SELECT office, ` + byPeer + ` AS peer, book, kind, month, standing, standing >= 8 AND day < $9 AS past, n FROM cube_peer
+        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND month >= $5 AND month <= $6
+    UNION ALL SELECT office, ` + byPeer + `, book, kind, month_of(day), standing, standing >= 8 AND day < $9, n FROM cube_delta
+        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND month_of(day) >= $5 AND month_of(day) <= $6
     UNION ALL SELECT office, ` + byPeer + `, 101, kind, 0, standing, true, n FROM cube_peer
-        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND standing = 1 AND day < $11
+        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND standing = 1 AND day < $10
     UNION ALL SELECT office, ` + byPeer + `, 101, kind, 0, standing, true, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND standing = 1 AND day < $11
+        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND standing = 1 AND day < $10
     UNION ALL SELECT office, ` + byArea + `, 102, kind, 0, standing, true, 1 FROM case_side
-        WHERE ` + cubeOf + cubeSide + ofArea + ` AND extended > 0 AND standing_day >= $8 AND standing_day < $9` + inD + `
+        WHERE ` + cubeOf + cubeSide + ofArea + ` AND extended > 0 AND standing_day >= $7 AND standing_day < $8` + inD + `
     UNION ALL SELECT office, ` + byArea + `, 102, kind, 0, standing, true, 1 FROM side_round
-        WHERE ` + cubeOf + cubeSide + ofArea + ` AND extended > 0 AND standing_day >= $8 AND standing_day < $9` + inD + cubeGroup
+        WHERE ` + cubeOf + cubeSide + ofArea + ` AND extended > 0 AND standing_day >= $7 AND standing_day < $8` + inD + cubeGroup
 
 // Cube counts. Everything in one answer is of one instant.
 func (tx *Tx) Cube(ctx context.Context, q CubeQuery) ([]CubeRow, error) {
@@ -210,7 +210,7 @@ func (tx *Tx) Cube(ctx context.Context, q CubeQuery) ([]CubeRow, error) {
 	for i, k := range q.Kinds {
 		kinds[i] = int16(k)
 	}
-	args := []any{ints(q.Offices), q.ByOffice, kinds, int16(q.Side), int16(q.ShownSide), yyyymm(q.From), yyyymm(q.To.AddDays(-1)),
+	args := []any{q.ByOffice, kinds, int16(q.Side), int16(q.ShownSide), yyyymm(q.From), yyyymm(q.To.AddDays(-1)),
 		q.From.Days(), q.To.Days(), q.Open.Days(), q.Sent.Days()}
 	sql := cubeMonths
 	switch {

@@ -169,7 +169,7 @@ func TestCube(t *testing.T) {
 	}
 	for _, state := range []string{"changes", "sums"} {
 		for _, q := range queries {
-			q.Offices, q.Kinds, q.Side, q.ShownSide, q.Open, q.Sent = []area.Key{east, west}, kinds, cases.SideReceiver, cases.SideOpener, open, open.AddDays(-3)
+			q.Kinds, q.Side, q.ShownSide, q.Open, q.Sent = kinds, cases.SideReceiver, cases.SideOpener, open, open.AddDays(-3)
 			want := map[string]int64{}
 			key := func(o area.Key, book int16, k cases.Kind, standing uint8, past bool) string {
 				if !q.ByOffice {
@@ -209,7 +209,7 @@ func TestCube(t *testing.T) {
 				}
 			}
 			got := map[string]int64{}
-			if err := db.InCounts(t.Context(), q.Offices, func(tx *store.Tx) error {
+			if err := db.InCounts(t.Context(), []area.Key{east, west}, func(tx *store.Tx) error {
 				rows, err := tx.Cube(t.Context(), q)
 				for _, c := range rows {
 					got[key(c.Office, c.Book, c.Kind, c.Standing, c.Past)] += c.N

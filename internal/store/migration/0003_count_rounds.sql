@@ -31,6 +31,8 @@ CREATE TABLE cube_delta (
     n        bigint NOT NULL
 );
 CREATE INDEX cube_delta_office ON cube_delta (office, book);
+-- Rows live for seconds: what is left of them is to go soon, too.
+ALTER TABLE cube_delta SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 -- The sums: by day, by month (yyyymm), and by counterpart. In cube_peer day is
 -- kept only while it decides (standings that wait), else 0.
@@ -69,7 +71,10 @@ CREATE TABLE cube_peer (
 
 -- What is not receipted is of now, whatever the month.
 CREATE INDEX cube_month_sent ON cube_month (office, month) WHERE book = 1 AND standing = 1;
+CREATE INDEX cube_day_sent ON cube_day (office, day) WHERE book = 1 AND standing = 1;
 CREATE INDEX cube_peer_sent ON cube_peer (office, day) WHERE book = 1 AND standing = 1;
+-- Of the month that is not over yet, what waits is told apart by day.
+CREATE INDEX cube_day_waits ON cube_day (office, day) WHERE book = 1 AND standing >= 8;
 -- Rounds whose due an outage put off: few.
 CREATE INDEX case_side_extended ON case_side (office, standing_day) WHERE extended > 0;
 CREATE INDEX side_round_extended ON side_round (office, standing_day) WHERE extended > 0;
