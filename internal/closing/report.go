@@ -38,6 +38,10 @@ type ReportData struct {
 	Figures  []figures.Figure
 }
 
+// aheadDays is how far ahead a period may begin: what is due next month is known,
+// what is due in half a year is a mistyped month.
+const aheadDays = 62
+
 // Report returns the figures of a report: frozen where the period is over and
 // frozen, the revision asked for or the latest; else as they are now. An empty
 // period is this month, for the annual report this statistical year. Errors:
@@ -68,7 +72,7 @@ func (c *Closing) Report(ctx context.Context, p access.Principal, kind figures.R
 	if kind == annual && pd == policy.SpanYear.Holding(pd.From) {
 		pd = c.yearOf(pd.To.AddDays(-1)) // "2026" means the statistical year that ends in it
 	}
-	if civil.In(now).Before(pd.From) {
+	if civil.In(now).AddDays(aheadDays).Before(pd.From) {
 		return ReportData{}, fault.Invalid("PERIOD_FUTURE", "the period has not begun").Zh("该统计期间尚未开始，请核对年月").On("period")
 	}
 	d := ReportData{Kind: kind, Area: k, Period: pd}
