@@ -133,6 +133,10 @@ func (in *inbound) absorb(ctx context.Context, tx *store.Tx) error {
 // id order. It returns the items of which this node is a home.
 func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error) {
 	d := in.x.dir()
+	covered, err := in.coveredCases(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	guest, err := in.guests(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -165,23 +169,10 @@ func (in *inbound) lock(ctx context.Context, tx *store.Tx) ([]*cases.Item, error
 			begun[h.Case], legs[h.Case] = in.x.Book.New(h.Case, h.X, h.Y)
 		}
 	}
-	var covered []cases.ItemID
-	for i := range in.receipts {
-		covered = append(covered, in.receipts[i].Covered...)
-	}
-	ids := make([]cases.CaseID, 0, len(legs))
-	for id := range legs {
-		ids = append(ids, id)
-	}
-	if len(covered) > 0 {
-		more, err := tx.CasesOfItems(ctx, covered)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range more {
-			if _, ok := legs[id]; !ok {
-				ids = append(ids, id)
-			}
+	ids := slices.Collect(maps.Keys(legs))
+	for _, id := range covered {
+		if _, ok := legs[id]; !ok {
+			ids = append(ids, id)
 		}
 	}
 	slices.SortFunc(ids, func(a, b cases.CaseID) int { return bytes.Compare(a[:], b[:]) })

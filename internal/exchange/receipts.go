@@ -27,6 +27,33 @@ func (in *inbound) verifyReceipts() {
 	}
 }
 
+// coveredCases returns the cases of what the receipts cover. Of an item that is
+// not held the case is unknown, and with it what to lock: a transaction that is
+// bringing it would neither see these receipts nor be seen by them, and what the
+// office sees would stay without their verdict. So such receipts, which a node
+// gets after a restore, wait for all who add to cases.
+func (in *inbound) coveredCases(ctx context.Context, tx *store.Tx) ([]cases.CaseID, error) {
+	var receipts, covered []cases.ItemID
+	for i := range in.receipts {
+		receipts = append(receipts, in.receipts[i].Item.ID)
+		covered = append(covered, in.receipts[i].Covered...)
+	}
+	if len(covered) == 0 {
+		return nil, nil
+	}
+	have, err := tx.HaveItems(ctx, append(covered[:len(covered):len(covered)], receipts...))
+	if err != nil {
+		return nil, err
+	}
+	lacks := func(id cases.ItemID) bool { return !have[id] }
+	if slices.ContainsFunc(receipts, lacks) && slices.ContainsFunc(covered, lacks) {
+		if err := tx.LockOutItems(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return tx.CasesOfItems(ctx, covered)
+}
+
 // takeReceipts keeps receipts, indexes what they cover and settles it (rule
 // 15, i). They come before items.
 func (in *inbound) takeReceipts(ctx context.Context, tx *store.Tx) error {

@@ -227,15 +227,19 @@ func (f *Figures) differs(ctx context.Context, tx *store.Tx, cs map[cases.CaseID
 			side := c.Side(o)
 			want := c.Project(side, o)
 			k := roundKey{id: id, office: o}
-			if got := sides[k]; got == nil || !sameRound(got, &want) || got.Status != want.Status || got.Waiting != want.Waiting {
-				out = append(out, differing(&want, got))
+			if got := sides[k]; got == nil {
+				out = append(out, differing(&want, nil, missing))
+			} else if what := currentDiffers(got, &want); what != "" {
+				out = append(out, differing(&want, got, what))
 			}
 			delete(sides, k)
 			for i := range c.State.Past {
 				want := pastRound(c, side, o, &c.State.Past[i])
 				k := roundKey{id, o, want.Round}
-				if got := kept[k]; got == nil || !sameRound(got, &want) {
-					out = append(out, differing(&want, got))
+				if got := kept[k]; got == nil {
+					out = append(out, differing(&want, nil, missing))
+				} else if what := roundDiffers(got, &want); what != "" {
+					out = append(out, differing(&want, got, what))
 				}
 				delete(kept, k)
 			}
@@ -243,12 +247,12 @@ func (f *Figures) differs(ctx context.Context, tx *store.Tx, cs map[cases.CaseID
 	}
 	// What is left belongs to nobody, or to a round that there is not; earlier
 	// rounds of an office from which a case was taken stay its own.
-	for k, s := range sides {
-		out = append(out, differing(&store.Side{Case: k.id, Office: k.office, Round: s.Round}, s))
+	for _, s := range sides {
+		out = append(out, differing(nil, s, extra))
 	}
 	for k, s := range kept {
 		if c := cs[k.id]; c.Side(k.office) != cases.SideNone {
-			out = append(out, differing(&store.Side{Case: k.id, Office: k.office, Round: s.Round}, s))
+			out = append(out, differing(nil, s, extra))
 		}
 	}
 	return out, nil
@@ -279,25 +283,64 @@ func pastRound(c *book.Case, side cases.Side, office area.Key, r *fold.Round) st
 	return earlier.Project(side, office)
 }
 
-// sameRound reports whether two rows count the same.
-func sameRound(a, b *store.Side) bool {
-	for _, t := range [][2]time.Time{{a.RoundAt, b.RoundAt}, {a.DeliveredAt, b.DeliveredAt}, {a.DueAt, b.DueAt}, {a.AnsweredAt, b.AnsweredAt},
-		{a.AnswerHeld, b.AnswerHeld}, {a.WithdrawnAt, b.WithdrawnAt}, {a.ClosedAt, b.ClosedAt}, {a.ReroutedAt, b.ReroutedAt}} {
-		if t[0].UnixMicro() != t[1].UnixMicro() { // as precise as the database is
-			return false
+// roundDiffers names the first thing in which two rows do not count the same, ""
+// if there is none.
+func roundDiffers(a, b *store.Side) string {
+	for _, t := range []struct {
+		name string
+		a, b time.Time
+	}{{"round_at", a.RoundAt, b.RoundAt}, {"delivered_at", a.DeliveredAt, b.DeliveredAt}, {"due_at", a.DueAt, b.DueAt},
+		{"answered_at", a.AnsweredAt, b.AnsweredAt}, {"answer_held", a.AnswerHeld, b.AnswerHeld}, {"withdrawn_at", a.WithdrawnAt, b.WithdrawnAt},
+		{"closed_at", a.ClosedAt, b.ClosedAt}, {"rerouted_at", a.ReroutedAt, b.ReroutedAt}} {
+		if t.a.UnixMicro() != t.b.UnixMicro() { // as precise as the database is
+			return t.name
 		}
 	}
-	return a.Side == b.Side && a.Kind == b.Kind && a.X == b.X && a.Y == b.Y && a.Round == b.Round && a.Reroute == b.Reroute &&
-		a.Standing == b.Standing && a.StandingDay == b.StandingDay && a.Extended == b.Extended
+	for _, v := range []struct {
+		name string
+		same bool
+	}{{"side", a.Side == b.Side}, {"kind", a.Kind == b.Kind}, {"x", a.X == b.X}, {"y", a.Y == b.Y}, {"round", a.Round == b.Round},
+		{"reroute", a.Reroute == b.Reroute}, {"standing", a.Standing == b.Standing}, {"standing_day", a.StandingDay == b.StandingDay},
+		{"extended", a.Extended == b.Extended}} {
+		if !v.same {
+			return v.name
+		}
+	}
+	return ""
 }
 
-func differing(want, got *store.Side) Difference {
-	d := Difference{What: DiffersFold, Office: want.Office, Case: want.Case, Key: fmt.Sprintf("round=%d", want.Round), Counted: int64(want.Standing)}
-	if got != nil {
-		d.Kept = int64(got.Standing)
+// currentDiffers is roundDiffers of a current round, which also has a status.
+func currentDiffers(a, b *store.Side) string {
+	if what := roundDiffers(a, b); what != "" {
+		return what
 	}
+	switch {
+	case a.Status != b.Status:
+		return "status"
+	case a.Waiting != b.Waiting:
+		return "waiting"
+	}
+	return ""
+}
+
+// differing is a difference between two rows; either may be nil.
+func differing(want, got *store.Side, what string) Difference {
+	d := Difference{What: DiffersFold}
+	if got != nil {
+		d.Office, d.Case, d.Kept, d.Key = got.Office, got.Case, int64(got.Standing), fmt.Sprintf("round=%d", got.Round)
+	}
+	if want != nil {
+		d.Office, d.Case, d.Counted, d.Key = want.Office, want.Case, int64(want.Standing), fmt.Sprintf("round=%d", want.Round)
+	}
+	d.Key += " " + what
 	return d
 }
+
+// missing and extra are what differs of a row that only one of the two has.
+const (
+	missing = "missing"
+	extra   = "extra"
+)
 
 // restand compares kept standings with those of the kept rows.
 func (f *Figures) restand(ctx context.Context, offices []area.Key, r *Recounted) error {

@@ -230,6 +230,15 @@ func (tx *Tx) CaseItems(ctx context.Context, ids []cases.CaseID) (map[cases.Case
 	return out, err
 }
 
+const lockOutItems = `SELECT lock_out_items()`
+
+// LockOutItems waits for the transactions that add to cases and keeps new ones
+// out until this one ends; reading goes on. It comes before any case is locked.
+func (tx *Tx) LockOutItems(ctx context.Context) error {
+	_, err := tx.Exec(ctx, lockOutItems)
+	return err
+}
+
 const casesOfItems = `SELECT DISTINCT case_id FROM item WHERE id = ANY($1) AND case_id IS NOT NULL`
 
 // CasesOfItems returns the cases that items belong to.

@@ -103,7 +103,7 @@ func text(info *types.Info, e ast.Expr) (string, bool) {
 var users = map[string]string{
 	"lockPersons": "a", "insertFiles": "a", "insertPersonEvents": "a", "insertMovements": "a", "claimRequests": "a", "awaited": "a", "insertMovement": "a", "movementsOf": "a", "movementByID": "a", "noteMovement": "a",
 	"insertLegs": "ax", "insertNewLegs": "x", "lockLegs": "ax", "readLegs": "ax", "eraseLegs": "ax", "countCases": "x", "legsAfter": "x", "legsWithin": "x",
-	"insertItems": "ax", "haveItems": "ax", "selectItems": "ax", "shareItems": "x", "caseItems": "ax", "casesOfItems": "ax", "eraseBodies": "ax", "addTombstones": "ax", "tombstones": "x", "fillBody": "x", "missingBodies": "x",
+	"insertItems": "ax", "haveItems": "ax", "selectItems": "ax", "shareItems": "x", "caseItems": "ax", "casesOfItems": "ax", "lockOutItems": "x", "eraseBodies": "ax", "addTombstones": "ax", "tombstones": "x", "fillBody": "x", "missingBodies": "x",
 	"insertCovers": "x", "coversOf": "ax", "insertReportIn": "x", "reportsIn": "x", "markReportDone": "x",
 	"insertOutage": "a", "outageOf": "a", "outagesSince": "ax", "outageSides": "x", "outageRounds": "x", "markPutOff": "x",
 	"insertShares": "ax", "mergeShares": "x", "claim": "x", "unclaim": "x", "settle": "x", "unsettle": "x", "forgetShares": "x",

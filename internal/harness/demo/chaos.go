@@ -70,7 +70,7 @@ func (r *run) loseBroker(ctx context.Context, sent <-chan error) error {
 	return r.town.StartHub(ctx)
 }
 
-// sendAway stops nodes, comeBack starts them again.
+// sendAway stops nodes.
 func (r *run) sendAway(ps ...*place) error {
 	for _, p := range ps {
 		if err := p.Stop(); err != nil {
@@ -80,26 +80,16 @@ func (r *run) sendAway(ps ...*place) error {
 	return nil
 }
 
-func (r *run) comeBack(ctx context.Context, ps ...*place) error {
-	for _, p := range ps {
-		if err := p.Start(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// killAbsorbing kills a node while it absorbs parcels, and starts it again.
+// killAbsorbing starts a node that much is waiting for, kills it as soon as it
+// absorbs parcels, and starts it again.
 func (r *run) killAbsorbing(ctx context.Context, p *place) error {
-	before, err := received(ctx, p)
-	if err != nil {
+	if err := p.Start(ctx); err != nil {
 		return err
 	}
-	rising := before
-	err = until(ctx, p.Folder+" to absorb", func(ctx context.Context) (bool, error) {
-		var err error
+	var rising int64 // of this process, which began at 0
+	err := until(ctx, p.Folder+" to absorb", func(ctx context.Context) (_ bool, err error) {
 		rising, err = received(ctx, p)
-		return rising > before, err
+		return rising > 0, err
 	})
 	if err != nil {
 		return err
@@ -114,11 +104,11 @@ func (r *run) killAbsorbing(ctx context.Context, p *place) error {
 		return err
 	}
 	r.log.Info("fault: node killed while it absorbs", "node", p.Folder, "struck_at", struck, "pid", pid,
-		"parcels_received_before", before, "parcels_received_at_kill", rising, "unsettled_after_kill", left)
+		"parcels_received_at_kill", rising, "unsettled_after_kill", left)
 	if left == 0 {
 		return fmt.Errorf("%w: nothing was on its way to %s when it was killed", errMissed, p.Folder)
 	}
-	r.say("故障二：现居住地节点在接收中被 kill -9（已收包裹 %d→%d，尚有 %d 件未签收），随即重启", "fault 2: the residence's node is killed (-9) while it absorbs (parcels received %d → %d, %d items unsettled), and started again", before, rising, left)
+	r.say("故障二：现居住地节点在接收中被 kill -9（已收 %d 个包裹，尚有 %d 件未签收），随即重启", "fault 2: the residence's node is killed (-9) while it absorbs (%d parcels received, %d items unsettled), and started again", rising, left)
 	return p.Start(ctx)
 }
 

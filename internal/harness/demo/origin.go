@@ -80,10 +80,10 @@ func (r *run) sendRoster(ctx context.Context) error {
 		if err := r.loseBroker(ctx, sent); err != nil {
 			return err
 		}
-		if err := r.comeBack(ctx, r.residence, r.third); err != nil {
+		if err := r.killAbsorbing(ctx, r.residence); err != nil {
 			return err
 		}
-		if err := r.killAbsorbing(ctx, r.residence); err != nil {
+		if err := r.third.Start(ctx); err != nil {
 			return err
 		}
 	} else if err := <-sent; err != nil {
