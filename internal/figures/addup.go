@@ -2,6 +2,7 @@ package figures
 
 import (
 	"context"
+	"slices"
 
 	"yipan/internal/area"
 	"yipan/internal/book"
@@ -9,24 +10,24 @@ import (
 	"yipan/internal/store"
 )
 
-// addedAtOnce bounds one transaction of adding up.
-const addedAtOnce = 20_000
+// addedTogether is for how many offices one transaction adds up.
+const addedTogether = 8
 
 // AddUp adds changes of counts to the sums, and returns how many. Figures are
 // the same before, during and after.
-func (f *Figures) AddUp(ctx context.Context) (int64, error) {
-	var total int64
-	for {
+func (f *Figures) AddUp(ctx context.Context) (total int64, err error) {
+	for offices := range slices.Chunk(f.Desk.Offices(), addedTogether) {
 		var n int64
-		err := f.DB.InExchange(ctx, f.Desk.Offices(), func(tx *store.Tx) (err error) {
-			n, err = tx.AddUp(ctx, addedAtOnce)
+		err := f.DB.InExchange(ctx, offices, func(tx *store.Tx) (err error) {
+			n, err = tx.AddUp(ctx)
 			return err
 		})
-		total += n
-		if err != nil || n < addedAtOnce {
+		if err != nil {
 			return total, err
 		}
+		total += n
 	}
+	return total, nil
 }
 
 // DropEmptySums removes sums that came back to nought.

@@ -147,7 +147,7 @@ func TestMonthRoundsAndSums(t *testing.T) {
 		if len(empty) != 0 || len(sums) != 32 || slices.Equal(again, sums) {
 			t.Errorf("sums: %x, %x, %x", empty, sums, again)
 		}
-		if _, err := tx.AddUp(ctx, 100); err != nil {
+		if _, err := tx.AddUp(ctx); err != nil {
 			return err
 		}
 		added, err := tx.MonthSums(ctx, []area.Key{east}, monthNo)

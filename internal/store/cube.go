@@ -28,9 +28,12 @@ const (
 // addsUp is the advisory lock of whoever changes the sums.
 const addsUp = `SELECT pg_try_advisory_xact_lock(hashtext('cube'))`
 
-// In cube_peer the day is kept only while it decides what a round counts as.
+// What is taken is all that the row policy shows: a part of it, taken by ctid,
+// had a plan of an empty table that compared each row with each of the part, and
+// kept at it for minutes. In cube_peer the day is kept only while it decides what
+// a round counts as.
 const addUp = `WITH gone AS (
-    DELETE FROM cube_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM cube_delta LIMIT $1)) RETURNING office, book, side, kind, peer, standing, day, n
+    DELETE FROM cube_delta RETURNING office, book, side, kind, peer, standing, day, n
 ), days AS (
     INSERT INTO cube_day AS c (office, book, day, side, kind, standing, n)
     SELECT office, book, day, side, kind, standing, sum(n) FROM gone GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0
@@ -47,15 +50,15 @@ const addUp = `WITH gone AS (
 )
 SELECT count(*) FROM gone`
 
-// AddUp adds at most limit changes of counts of the transaction's offices to
-// the sums and returns how many; 0 also where somebody else adds up just now.
-// Readers see a change either among the changes or in the sums, at any instant.
-func (tx *Tx) AddUp(ctx context.Context, limit int) (n int64, err error) {
+// AddUp adds the changes of counts of the transaction's offices to the sums and
+// returns how many; 0 also where somebody else adds up just now. Readers see a
+// change either among the changes or in the sums, at any instant.
+func (tx *Tx) AddUp(ctx context.Context) (n int64, err error) {
 	var mine bool
 	if err := tx.QueryRow(ctx, addsUp).Scan(&mine); err != nil || !mine {
 		return 0, err
 	}
-	err = tx.QueryRow(ctx, addUp, limit).Scan(&n)
+	err = tx.QueryRow(ctx, addUp).Scan(&n)
 	return n, err
 }
 
@@ -151,35 +154,39 @@ const (
         WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND month < month_of($10)
     UNION ALL SELECT office, 0, 101, kind, 0, standing, true, n FROM cube_day
         WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND day >= $10 - 30 AND month_of(day) = month_of($10) AND day < $10
-    UNION ALL SELECT office, 0, 101, kind, 0, standing, true, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND standing = 1 AND day < $10`
+    UNION ALL SELECT office, 0, 101, kind, 0, standing, true, n FROM d WHERE book = 1 AND standing = 1 AND day < $10`
+
+	// Changes are read once, whatever for: after many the index keeps their dead
+	// entries until it is vacuumed.
+	cubeChanges = ` d AS MATERIALIZED (SELECT office, book, side, kind, peer, standing, day, n FROM cube_delta
+        WHERE ` + cubeOf + ` AND (book = 1` + cubeSide + ` OR book = 2)) `
 )
 
 // Sums of months, and of the month in which days are over and days are open the
 // waiting ones by day: what is over is taken from what is not.
-const cubeMonths = `SELECT ` + cubeOut + `
+const cubeMonths = `WITH` + cubeChanges + `SELECT ` + cubeOut + `
     SELECT office, 0::bigint AS peer, book, kind, month, standing, standing >= 8 AND month < month_of($9) AS past, n FROM cube_month
         WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND month >= $5 AND month <= $6
-    UNION ALL SELECT office, 0, book, kind, month_of(day), standing, standing >= 8 AND day < $9, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND month_of(day) >= $5 AND month_of(day) <= $6
+    UNION ALL SELECT office, 0, book, kind, month_of(day), standing, standing >= 8 AND day < $9, n FROM d
+        WHERE book = 1 AND month_of(day) >= $5 AND month_of(day) <= $6
     UNION ALL SELECT office, 0, book, kind, month_of($9), standing, v.past, n * v.f FROM cube_day, (VALUES (true, 1), (false, -1)) v (past, f)
         WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $9 - 30 AND month_of(day) = month_of($9) AND day < $9 AND standing >= 8
             AND month_of($9) >= $5 AND month_of($9) <= $6
     UNION ALL SELECT office, 0, book, kind, month, standing, false, n FROM cube_month
         WHERE ` + cubeOf + ` AND $11 AND book = 2 AND month >= $5 AND month <= $6
-    UNION ALL SELECT office, 0, book, kind, month_of(day), standing, false, n FROM cube_delta
-        WHERE ` + cubeOf + ` AND $11 AND book = 2 AND month_of(day) >= $5 AND month_of(day) <= $6` +
+    UNION ALL SELECT office, 0, book, kind, month_of(day), standing, false, n FROM d
+        WHERE $11 AND book = 2 AND month_of(day) >= $5 AND month_of(day) <= $6` +
 	cubeUnreceipted + cubeExtended + cubeGroup
 
-const cubeDays = `SELECT ` + cubeOut + `
+const cubeDays = `WITH` + cubeChanges + `SELECT ` + cubeOut + `
     SELECT office, 0::bigint AS peer, book, kind, 0 AS month, standing, standing >= 8 AND day < $9 AS past, n FROM cube_day
         WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $7 AND day < $8
-    UNION ALL SELECT office, 0, book, kind, 0, standing, standing >= 8 AND day < $9, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ` AND book = 1 AND day >= $7 AND day < $8
+    UNION ALL SELECT office, 0, book, kind, 0, standing, standing >= 8 AND day < $9, n FROM d
+        WHERE book = 1 AND day >= $7 AND day < $8
     UNION ALL SELECT office, 0, book, kind, 0, standing, false, n FROM cube_day
         WHERE ` + cubeOf + ` AND $11 AND book = 2 AND day >= $7 AND day < $8
-    UNION ALL SELECT office, 0, book, kind, 0, standing, false, n FROM cube_delta
-        WHERE ` + cubeOf + ` AND $11 AND book = 2 AND day >= $7 AND day < $8 AND $5::int <= $6::int` +
+    UNION ALL SELECT office, 0, book, kind, 0, standing, false, n FROM d
+        WHERE $11 AND book = 2 AND day >= $7 AND day < $8 AND $5::int <= $6::int` +
 	cubeUnreceipted + cubeExtended + cubeGroup
 
 // $11 by counterpart, $12 and $13 the range of counterparts.
@@ -190,15 +197,15 @@ const (
 	byArea = `CASE WHEN $11 THEN area_county(CASE side WHEN 1 THEN y ELSE x END) ELSE 0 END`
 )
 
-const cubePeers = `SELECT ` + cubeOut + `
+const cubePeers = `WITH` + cubeChanges + `SELECT ` + cubeOut + `
     SELECT office, ` + byPeer + ` AS peer, book, kind, month, standing, standing >= 8 AND day < $9 AS past, n FROM cube_peer
         WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND month >= $5 AND month <= $6
-    UNION ALL SELECT office, ` + byPeer + `, book, kind, month_of(day), standing, standing >= 8 AND day < $9, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND month_of(day) >= $5 AND month_of(day) <= $6
+    UNION ALL SELECT office, ` + byPeer + `, book, kind, month_of(day), standing, standing >= 8 AND day < $9, n FROM d
+        WHERE book = 1` + ofPeer + ` AND month_of(day) >= $5 AND month_of(day) <= $6
     UNION ALL SELECT office, ` + byPeer + `, 101, kind, 0, standing, true, n FROM cube_peer
         WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND standing = 1 AND day < $10
-    UNION ALL SELECT office, ` + byPeer + `, 101, kind, 0, standing, true, n FROM cube_delta
-        WHERE ` + cubeOf + cubeSide + ofPeer + ` AND book = 1 AND standing = 1 AND day < $10
+    UNION ALL SELECT office, ` + byPeer + `, 101, kind, 0, standing, true, n FROM d
+        WHERE book = 1` + ofPeer + ` AND standing = 1 AND day < $10
     UNION ALL SELECT office, ` + byArea + `, 102, kind, 0, standing, true, 1 FROM case_side
         WHERE ` + cubeOf + cubeSide + ofArea + ` AND extended > 0 AND standing_day >= $7 AND standing_day < $8` + inD + `
     UNION ALL SELECT office, ` + byArea + `, 102, kind, 0, standing, true, 1 FROM side_round

@@ -155,6 +155,7 @@ func explain(t *testing.T, url string, statistics bool) {
 		{"consentsOfPerson", store.App, `md5('person7')::uuid`, "consent_person"},
 		{"offerDrafts", store.Exchange, `'-infinity', '00000000-0000-0000-0000-000000000000', 50`, "offer_draft"},
 		{"readRequest", store.App, `'clerk1', '1'`, "request_pkey"},
+		{"addUp", store.Exchange, ``, "cube_delta_office"},
 		{"cubeMonths", store.Counts, `true, '{1,4}', 2, 1, 202501, 202503, 20000, 20090, 20100, 20097, true`, "cube_month_pkey cube_month_sent cube_day_sent cube_day_waits cube_delta_office case_side_extended side_round_extended"},
 		{"cubeDays", store.Counts, `true, '{1,4}', 2, 1, 202501, 202503, 20000, 20010, 20005, 20002, true`, "cube_day_pkey cube_month_sent cube_delta_office"},
 		{"cubePeers", store.Counts, `true, '{1,4}', 2, 1, 202501, 202501, 20000, 20030, 20020, 20017, true, 0, 9999999999`, "cube_peer_pkey cube_peer_sent cube_delta_office"},

@@ -61,7 +61,7 @@ func populate(t *testing.T, db *store.DB, n int, office area.Key) {
 			tx.LogAccess(ctx, store.Access{Principal: access.Principal{ID: "clerk"}, Office: office, Verb: access.CaseRead, Subjects: [][16]byte{personID(n)}}))
 	})
 	exchange(t, db, []area.Key{office}, func(ctx context.Context, tx *store.Tx) error {
-		if _, err := tx.AddUp(ctx, 100); err != nil {
+		if _, err := tx.AddUp(ctx); err != nil {
 			return err
 		}
 		changed := side(n, office)

@@ -26,6 +26,7 @@ import (
 type RatesFigures struct {
 	Cases       int                   `json:"cases"`
 	Small       map[string]Percentile `json:"at_10000"`
+	Filled      map[string]Percentile `json:"at_all_just_filled"`
 	Large       map[string]Percentile `json:"at_all"`
 	Growth      float64               `json:"growth"` // p99 of the page with all cases, as a multiple of that with 10,000
 	VisibleMS   float64               `json:"visible_ms"`
@@ -45,6 +46,10 @@ var ratesSteps = []ratesStep{visible, recount}
 
 // fewCases is what the page with all cases is compared with.
 const fewCases = 10_000
+
+// cleanedUp is within what PostgreSQL vacuums a table that needs it: once each
+// autovacuum_naptime, a minute, and what that takes.
+const cleanedUp = 75 * time.Second
 
 // ratesTowns is how many townships of the county have cases.
 const ratesTowns = 20
@@ -121,6 +126,15 @@ func Rates(ctx context.Context, c Config, n int) (f RatesFigures, err error) {
 	if err := r.fill(ctx, few, n, &f); err != nil {
 		return f, err
 	}
+	if f.Filled, err = r.pages(ctx); err != nil {
+		return f, err
+	}
+	say("… and when the database has cleaned up after the fill:")
+	select {
+	case <-ctx.Done():
+		return f, context.Cause(ctx)
+	case <-time.After(cleanedUp):
+	}
 	if f.Large, err = r.pages(ctx); err != nil {
 		return f, err
 	}
@@ -157,7 +171,7 @@ func (r *ratesRun) fill(ctx context.Context, from, to int, f *RatesFigures) erro
 		var n int64
 		one := time.Now()
 		if err := r.db.InExchange(ctx, offices, func(tx *store.Tx) (err error) {
-			n, err = tx.AddUp(ctx, part)
+			n, err = tx.AddUp(ctx)
 			return err
 		}); err != nil {
 			return err
